@@ -1,0 +1,1 @@
+"""Python environments on this machine: finding, activating and making them."""

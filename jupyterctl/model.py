@@ -1,0 +1,236 @@
+"""The nouns of the program: frozen structs and the enums of their states.
+
+Times are RFC 3339 strings in UTC, durations are seconds, sizes are bytes. `duration()` reads what people write.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+Json = Any
+"""A value made of what JSON knows."""
+
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
+
+Duration = Annotated[str, Meta(pattern=r"^(\d+(\.\d+)?(ms|s|m|h|d)?)+$", examples=["90s", "30m", "8h", "1h30m"])]
+"""A length of time as people write it: `90s`, `30m`, `1h30m`, `2d`; a bare number is seconds."""
+
+
+def duration(text: str) -> float:
+    """Seconds in a duration such as `1h30m`; ValueError for anything else.
+
+    >>> duration("1h30m"), duration("45"), duration("250ms")
+    (5400.0, 45.0, 0.25)
+    """
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"`{text}` is no duration; write it like 90s, 30m or 1h30m")
+    return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def now() -> str:
+    """This moment, RFC 3339 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class RunState(StrEnum):
+    """What a run has come to; `unknown` is laid over a live state while the place does not answer."""
+
+    QUEUED = "queued"
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed-out"
+    KERNEL_DIED = "kernel-died"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can come."""
+        return self not in _LIVE
+
+
+_LIVE = {RunState.QUEUED, RunState.SUBMITTED, RunState.RUNNING, RunState.UNKNOWN}
+
+EXIT_CODES = {
+    RunState.SUCCEEDED: 0,
+    RunState.FAILED: 1,
+    RunState.LOST: 3,
+    RunState.CANCELLED: 4,
+    RunState.TIMED_OUT: 5,
+    RunState.KERNEL_DIED: 6,
+}
+"""Exit code of `run` and `runs attach` by final state; a failure outside any cell is the target's: 3."""
+
+
+class CheckState(StrEnum):
+    """How one check of the doctor came out."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """One thing the doctor looked at, and what to do where it is not well."""
+
+    name: str
+    state: CheckState
+    detail: str = ""
+    fix: str = ""
+
+
+class RunSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[run]` table: how notebooks are executed headless at this target."""
+
+    kernel: Annotated[
+        str,
+        Meta(description="Kernel to run notebooks with; auto is the environment's own, whatever the notebook names"),
+    ] = "auto"
+    timeout: Annotated[Duration | None, Meta(description="Longest time a whole run may take")] = None
+    cell_timeout: Annotated[Duration | None, Meta(description="Longest time one cell may take")] = None
+    retries: Annotated[int, Meta(ge=0, description="How often a run that failed is tried again from the start")] = 0
+    isolated: Annotated[
+        bool, Meta(description="Run on a copy of the notebook's files instead of in the notebook's own folder")
+    ] = False
+    env: Annotated[
+        dict[str, str], Meta(description="Environment variables for the kernel; no secrets here, use -s NAME=REF")
+    ] = {}
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every kind's settings have; a kind adds its own fields in a subclass.
+
+    The subclass is at once the kind's validation, its flags in `profile new`, its form and its JSON schema, so
+    every field carries a `Meta(description=…)`.
+    """
+
+    run: RunSettings = RunSettings()
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """A target's description: where, and how. `sources` maps dotted keys to the file each value came from."""
+
+    name: str
+    kind: str
+    settings: Settings
+    file: Path | None = None
+    sources: dict[str, Path] = {}
+
+
+class RunError(Struct, frozen=True, kw_only=True):
+    """Why a run did not succeed. `cell` is the failing cell's index from 0, None where no cell is to blame."""
+
+    name: str
+    value: str = ""
+    cell: int | None = None
+    traceback: tuple[str, ...] = ()
+
+
+class Cells(Struct, frozen=True, kw_only=True):
+    """How far a run is, in cells."""
+
+    done: int = 0
+    total: int = 0
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One headless execution of one notebook at a target; what the store keeps of it."""
+
+    id: str
+    state: RunState
+    target: str
+    notebook: str
+    """Absolute path of the notebook on this machine."""
+    created: str
+    parameters: dict[str, Json] = {}
+    secrets: dict[str, str] = {}
+    """Name to reference (`env:VAR`, `keyring:SERVICE/USER`), never the value."""
+    kind: str = ""
+    handle: dict[str, str] = {}
+    """What the target needs to find the run again; written by it, read by it alone."""
+    output: str | None = None
+    """Where the user asked for the result (`-o`), absolute."""
+    started: str | None = None
+    ended: str | None = None
+    seconds: float | None = None
+    cells: Cells = Cells()
+    early: bool = False
+    """A cell called sys.exit(0): the run ended well before its last cell."""
+    error: RunError | None = None
+    sha256: str | None = None
+    """Digest of `out.ipynb`, made at the target when the run ended."""
+    collected: bool = False
+    """Whether the verified result is in the run's record on this machine."""
+    seen: str | None = None
+    """When the place last answered about this run."""
+    sweep: str | None = None
+    """Name of the sweep that this run is a point of."""
+    options: dict[str, Json] = {}
+    """What else the run was asked to do (timeouts, kernel, includes …), as given, for `rerun`."""
+    attempt: int = 1
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of `run`; None while the run goes on."""
+        if self.state is RunState.FAILED and self.error is not None and self.error.cell is None:
+            return 3
+        return EXIT_CODES.get(self.state)
+
+
+Event = dict[str, Json]
+"""One decoded line of a journal: `event`, `seq`, `time` and the fields of its kind."""
+
+
+class Bundle(Struct, frozen=True, kw_only=True):
+    """What a run takes along: `files` maps a path in the run's directory at the target to the file on this machine.
+
+    `secrets` are values, NAME to value: they go to the run's process environment and nowhere else.
+    """
+
+    files: dict[str, Path]
+    secrets: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"Bundle(files={sorted(self.files)}, secrets={sorted(self.secrets)})"
+
+
+class Needs(Struct, frozen=True, kw_only=True):
+    """What a notebook asks of a place: its language, the kernel wanted, the modules it imports."""
+
+    notebook: Path
+    language: str = "python"
+    kernel: str = "auto"
+    imports: tuple[str, ...] = ()
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Where and with what a run would execute, decided before anything starts."""
+
+    place: str
+    """The place in a few words: `python 3.12 in ~/lab/.venv`."""
+    reason: str
+    """Why this one."""
+    missing: tuple[str, ...] = ()
+    """Modules the notebook imports that are not there."""
+    fix: str = ""
+    """The command that would install what is missing."""
+    launch: dict[str, Json] = {}
+    """For the target itself: what `submit` needs of this decision."""
+
+
+def encode(value: object) -> bytes:
+    """JSON of any struct of this module."""
+    return msgspec.json.encode(value)

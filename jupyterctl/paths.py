@@ -1,0 +1,80 @@
+"""Where things live: profiles, state, cache and sockets.
+
+`JUPYTERCTL_HOME=DIR` puts everything under one folder; else the platform's own folders are used. On Linux these are
+XDG's, found without importing anything: the command line asks for them at every start.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def _base(kind: str, xdg: str, default: str) -> Path:
+    home = os.environ.get("JUPYTERCTL_HOME")
+    if home:
+        return Path(home).expanduser().absolute() / kind
+    if sys.platform == "linux":
+        return Path(os.environ.get(xdg) or Path.home() / default) / "jupyterctl"
+    import platformdirs
+
+    return Path(getattr(platformdirs, f"user_{'runtime' if kind == 'run' else kind}_dir")("jupyterctl"))
+
+
+def config() -> Path:
+    """The user's configuration; profiles are `config()/profiles/NAME.toml`."""
+    return _base("config", "XDG_CONFIG_HOME", ".config")
+
+
+def profiles() -> Path:
+    """The user's own profiles."""
+    return config() / "profiles"
+
+
+def state() -> Path:
+    """What must survive: the store and the runs' records."""
+    return _base("state", "XDG_STATE_HOME", ".local/state")
+
+
+def cache() -> Path:
+    """What can be made again."""
+    return _base("cache", "XDG_CACHE_HOME", ".cache")
+
+
+def store() -> Path:
+    """The SQLite file of the store."""
+    return state() / "jupyterctl.db"
+
+
+def runs() -> Path:
+    """One directory a run: its record and what was fetched."""
+    return state() / "runs"
+
+
+def environments() -> Path:
+    """Environments made by `jupyterctl env create`."""
+    return _base("environments", "XDG_DATA_HOME", ".local/share") / (
+        "" if os.environ.get("JUPYTERCTL_HOME") else "environments"
+    )
+
+
+def private(directory: Path) -> Path:
+    """The directory itself, made with its parents where missing, readable by its owner alone."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a file atomically, mode 0600: temporary file beside it, fsync, rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""What is shipped to a target; each file runs there alone."""

@@ -1,0 +1,90 @@
+"""The Target protocol and the registry of kinds.
+
+A kind is one module that offers `Settings` (its settings struct), `ALIASES`, `create(profile)` and
+`default()` (the settings of the kind's own default target, or None). Ours live in `jupyterctl.targets`; third parties
+add theirs by the entry-point group `jupyterctl.targets`. Listing kinds imports none; `load` imports that one alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol, cast
+
+from . import targets
+from .errors import ConfigError
+from .model import Bundle, Check, Needs, Plan, Profile, Run, Settings
+
+GROUP = "jupyterctl.targets"
+"""Entry-point group of kinds from other packages."""
+
+
+class Target(Protocol):
+    """A profile brought to life. Every method may raise UnreachableError where the place does not answer."""
+
+    profile: Profile
+
+    def check(self) -> Iterator[Check]:
+        """Look at the place step by step, each step with its fix."""
+
+    def plan(self, needs: Needs) -> Plan:
+        """Decide where and with what a notebook would run, and what is missing there; starts nothing."""
+
+    def submit(self, run: Run, bundle: Bundle, plan: Plan) -> dict[str, str]:
+        """Start a run detached: nothing on this machine need stay alive. The handle finds it again."""
+
+    def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
+        """The journal's bytes from `offset` on, and whether the run's process is gone."""
+
+    def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
+        """Copy one file of the run's directory here; returns its SHA-256 as made at the target.
+
+        FileNotFoundError where the run has no such file.
+        """
+
+    def cancel(self, handle: dict[str, str], grace: float) -> None:
+        """Ask the run to end, its notebook saved; after `grace` seconds end it by force."""
+
+    def discard(self, handle: dict[str, str]) -> None:
+        """Remove the run's directory at the target."""
+
+
+class Kind(Protocol):
+    """What the module of a kind offers."""
+
+    Settings: type[Settings]
+    ALIASES: tuple[str, ...]
+
+    def create(self, profile: Profile) -> Target:
+        """The target that a profile of this kind describes."""
+
+    def default(self) -> Settings | None:
+        """Settings of the target that exists with no profile at all, None where there is none."""
+
+    def candidates(self) -> Iterator[tuple[str, dict[str, object]]]:
+        """Profiles that could be made of what is found on this machine: (name, settings)."""
+
+
+def kinds() -> list[str]:
+    """Names of all kinds, ours first; imports none of them."""
+    ours = [module.name for module in pkgutil.iter_modules(targets.__path__)]
+    return ours + [name for name in _foreign() if name not in ours]
+
+
+def load(kind: str) -> Kind:
+    """Import one kind; ConfigError names the kinds there are."""
+    if kind in {module.name for module in pkgutil.iter_modules(targets.__path__)}:
+        return cast(Kind, importlib.import_module(f"{targets.__name__}.{kind}"))
+    entry = _foreign().get(kind)
+    if entry is None:
+        raise ConfigError(f"there is no kind `{kind}`", f"the kinds are: {', '.join(kinds())}")
+    return cast(Kind, importlib.import_module(entry))
+
+
+def _foreign() -> dict[str, str]:
+    """Kinds of other packages: name to module. Only asked when our own do not answer."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry.module for entry in entry_points(group=GROUP)}

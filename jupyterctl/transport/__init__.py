@@ -1,0 +1,1 @@
+"""What several kinds share: processes, tmux, launch scripts."""
