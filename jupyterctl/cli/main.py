@@ -1,0 +1,104 @@
+"""The command tree: each command is a module of this package, imported when it is used.
+
+Errors of the core come out as two lines and the exit code of their class; `--debug` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from .. import __version__
+from ..errors import JupyterctlError
+from . import diagnostics
+
+COMMANDS = {
+    "run": ("run:run", "Run a notebook headless, with live progress."),
+    "runs": ("runs:runs", "List runs; show, follow, cancel, fetch, repeat and remove them."),
+    "inspect": ("inspect:inspect", "Show a notebook's parameters, kernel and imports."),
+    "profile": ("profile:profile", "List, show, make, edit and check profiles."),
+    "env": ("env:env", "Find, show and create Python environments on this machine."),
+    "status": ("status:status", "Show every server, its link and its health."),
+    "doctor": ("doctor:doctor", "Look at a target step by step, each problem with its fix."),
+    "completion": ("completion:completion", "Print the shell's completion script."),
+}
+"""Command to (module:object, the line that `--help` shows without importing it)."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help, and imports a command's module only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one command asked for."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(f".{module}", __package__), name)
+        assert isinstance(command, click.Command)  # noqa: S101 - the table above says so
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name for a typo."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, COMMANDS, n=1)
+            ctx.fail(f"there is no command `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.version_option(__version__, message="jupyterctl %(version)s")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.pass_context
+def cli(ctx: click.Context, *, debug: bool) -> None:
+    """One command line over every place you run Jupyter."""
+    ctx.meta["jupyterctl.debug"] = debug
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def run() -> None:
+    """Run the command line and end the process with its exit code."""
+    debug = "--debug" in sys.argv or bool(os.environ.get("JUPYTERCTL_DEBUG"))
+    try:
+        code = cli.main(prog_name="jupyterctl", standalone_mode=False)
+    except JupyterctlError as error:
+        if debug:
+            raise
+        diagnostics.error(error.message, error.hint)
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        diagnostics.error(
+            error.format_message()[:1].lower() + error.format_message()[1:],
+            f"see `{context.command_path} --help`" if context else "",
+        )
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        diagnostics.error("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,49 @@
+"""The only module that writes to stdout: data, and nothing but data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+
+def line(text: str = "") -> None:
+    """One line of plain text."""
+    sys.stdout.write(text + "\n")
+
+
+def document(value: object) -> None:
+    """One JSON document, indented where a person reads it."""
+    data = msgspec.json.encode(value)
+    if sys.stdout.isatty():
+        data = msgspec.json.format(data, indent=2)
+    raw(data + b"\n")
+
+
+def record(value: object) -> None:
+    """One line of a JSON stream, flushed at once."""
+    raw(msgspec.json.encode(value) + b"\n")
+
+
+def raw(data: bytes) -> None:
+    """Bytes as they are, flushed."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns aligned by width, the last one free; heads are written in capitals, as `ps` does.
+
+    Text is written as it is: control characters, which could steer the terminal, are replaced.
+    """
+    lines = [[head.upper() for head in heads], *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in lines) for column in range(len(heads))]
+    for row in lines:
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def printable(text: str) -> str:
+    """The text on one line, without control characters."""
+    return "".join(char if char.isprintable() else " " for char in text)
