@@ -15,11 +15,11 @@ def _base(kind: str, xdg: str, default: str) -> Path:
     home = os.environ.get("JUPYTERCTL_HOME")
     if home:
         return Path(home).expanduser().absolute() / kind
-    if sys.platform == "linux":
-        return Path(os.environ.get(xdg) or Path.home() / default) / "jupyterctl"
-    import platformdirs
+    if sys.platform != "linux":
+        import platformdirs
 
-    return Path(getattr(platformdirs, f"user_{'runtime' if kind == 'run' else kind}_dir")("jupyterctl"))
+        return Path(getattr(platformdirs, f"user_{kind}_dir")("jupyterctl"))
+    return Path(os.environ.get(xdg) or Path.home() / default) / "jupyterctl"
 
 
 def config() -> Path:
@@ -54,9 +54,7 @@ def runs() -> Path:
 
 def environments() -> Path:
     """Environments made by `jupyterctl env create`."""
-    return _base("environments", "XDG_DATA_HOME", ".local/share") / (
-        "" if os.environ.get("JUPYTERCTL_HOME") else "environments"
-    )
+    return _base("data", "XDG_DATA_HOME", ".local/share") / "environments"
 
 
 def private(directory: Path) -> Path:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, cast
 
-from . import targets
+from . import model, targets
 from .errors import ConfigError
-from .model import Bundle, Check, Needs, Plan, Profile, Run, Settings
+from .model import Bundle, Check, Needs, Plan, Profile, Run
 
 GROUP = "jupyterctl.targets"
 """Entry-point group of kinds from other packages."""
@@ -54,13 +54,13 @@ class Target(Protocol):
 class Kind(Protocol):
     """What the module of a kind offers."""
 
-    Settings: type[Settings]
+    Settings: type[model.Settings]
     ALIASES: tuple[str, ...]
 
     def create(self, profile: Profile) -> Target:
         """The target that a profile of this kind describes."""
 
-    def default(self) -> Settings | None:
+    def default(self) -> model.Settings | None:
         """Settings of the target that exists with no profile at all, None where there is none."""
 
     def candidates(self) -> Iterator[tuple[str, dict[str, object]]]:
