@@ -201,6 +201,8 @@ class Bundle(Struct, frozen=True, kw_only=True):
     """
 
     files: dict[str, Path]
+    task: dict[str, Json] = {}
+    """What `params.json` tells the runner; the target adds what only it knows."""
     secrets: dict[str, str] = {}
 
     def __repr__(self) -> str:

@@ -1,0 +1,235 @@
+"""What must survive a crash of anything: one SQLite file in WAL mode, shared by every process of this user.
+
+A run is kept whole, as JSON, beside the columns it is looked up by. Every change is a read, a function and a write inside one
+immediate transaction, so that no update of another process is lost. A file that SQLite cannot read is set aside, with a
+message, and the runs are read back from their records (`run.json` in each run's directory).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from . import paths
+from .errors import JupyterctlError, NotFoundError
+from .model import Run, RunState
+
+BUSY_SECONDS = 30.0
+"""How long a process waits for another one's transaction."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE runs (
+        id TEXT PRIMARY KEY,
+        created TEXT NOT NULL,
+        state TEXT NOT NULL,
+        target TEXT NOT NULL,
+        sweep TEXT,
+        doc BLOB NOT NULL
+    );
+    CREATE INDEX runs_by_created ON runs (created DESC);
+    CREATE INDEX runs_by_sweep ON runs (sweep) WHERE sweep IS NOT NULL;
+    CREATE INDEX runs_by_state ON runs (state);
+    """,
+)
+"""One script a schema version, in order; `PRAGMA user_version` counts those applied."""
+
+Change = Callable[[Run], Run]
+
+_decode = msgspec.json.Decoder(Run).decode
+_encode = msgspec.json.encode
+
+
+class Store:
+    """The open store; `notices` are messages for the person about what was found and mended on opening."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self.file = file or paths.store()
+        self.notices: list[str] = []
+        self._connection = self._open()
+
+    # -- runs ----------------------------------------------------------------------------------------------------
+
+    def add(self, run: Run) -> None:
+        """Keep a new run."""
+        with self._transaction() as connection:
+            _put(connection, run)
+
+    def run(self, run_id: str) -> Run:
+        """The run of that id; NotFoundError where there is none."""
+        rows = self._rows("SELECT doc FROM runs WHERE id = ?", (run_id,))
+        if not rows:
+            raise NotFoundError(f"there is no run `{run_id}`", "`jupyterctl runs` lists them")
+        return _decode(rows[0][0])
+
+    def change(self, run_id: str, change: Change) -> Run:
+        """Apply a function to a run as it is now and keep what comes back, in one transaction."""
+        with self._transaction() as connection:
+            row = connection.execute("SELECT doc FROM runs WHERE id = ?", (run_id,)).fetchone()
+            if row is None:
+                raise NotFoundError(f"run `{run_id}` was removed meanwhile")
+            before = _decode(row[0])
+            after = change(before)
+            if after != before:
+                _put(connection, after)
+        return after
+
+    def runs(self, *, sweep: str | None = None, live: bool = False, limit: int | None = None) -> list[Run]:
+        """Runs, newest first: all, those of one sweep, or those that have not ended."""
+        where, values = [], []
+        if sweep is not None:
+            where.append("sweep = ?")
+            values.append(sweep)
+        if live:
+            states = [state.value for state in RunState if not state.ended]
+            where.append(f"state IN ({', '.join('?' * len(states))})")
+            values += states
+        query = "SELECT doc FROM runs" + (" WHERE " + " AND ".join(where) if where else "")
+        query += " ORDER BY created DESC, id DESC" + (f" LIMIT {int(limit)}" if limit is not None else "")
+        return [_decode(row[0]) for row in self._rows(query, values)]
+
+    def ids(self, prefix: str) -> list[str]:
+        """Ids of runs that begin so, newest first."""
+        query = "SELECT id FROM runs WHERE substr(id, 1, ?) = ? ORDER BY created DESC"
+        return [row[0] for row in self._rows(query, (len(prefix), prefix))]
+
+    def sweeps(self, prefix: str) -> list[str]:
+        """Names of sweeps that begin so, newest first."""
+        query = "SELECT sweep FROM runs WHERE substr(sweep, 1, ?) = ? GROUP BY sweep ORDER BY max(created) DESC"
+        return [row[0] for row in self._rows(query, (len(prefix), prefix))]
+
+    def remove(self, run_id: str) -> None:
+        """Forget a run."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _rows(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """All rows of a query; damage that only shows now is mended as it is on opening."""
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise self._unusable("read", error) from error
+        except sqlite3.DatabaseError:
+            self._connection.close()
+            with self._alone():
+                self._connection = self._recover()
+            return self._connection.execute(query, values).fetchall()
+
+    def _unusable(self, verb: str, error: Exception) -> JupyterctlError:
+        return JupyterctlError(
+            f"the store `{self.file}` cannot be {verb}: {error}", "check the folder's permissions and its disk"
+        )
+
+    # -- the file ------------------------------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        paths.private(self.file.parent)
+        try:
+            return self._connect()
+        except sqlite3.OperationalError as error:
+            raise self._unusable("opened", error) from error
+        except sqlite3.DatabaseError:
+            with self._alone():
+                return self._recover()
+
+    def _connect(self) -> sqlite3.Connection:
+        os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(self.file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] != len(MIGRATIONS):
+                self._migrate(connection)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("SELECT count(*) FROM runs WHERE id = ''")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        with immediate(connection):
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise JupyterctlError(
+                    f"the store `{self.file}` was written by a newer jupyterctl (schema {version})",
+                    "upgrade jupyterctl, or set JUPYTERCTL_HOME to another folder",
+                )
+            for script in MIGRATIONS[version:]:
+                for statement in filter(str.strip, script.split(";")):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _recover(self) -> sqlite3.Connection:
+        """Set the unreadable file aside and read the runs back from their records."""
+        with suppress(sqlite3.DatabaseError):
+            connection = self._connect()
+            if connection.execute("PRAGMA quick_check").fetchone() == ("ok",):
+                return connection  # another process has just mended it
+            connection.close()
+        aside = self.file.with_name(f"{self.file.name}.unreadable-{time.strftime('%Y%m%dT%H%M%S')}")
+        for suffix in ("-wal", "-shm"):
+            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
+        self.file.replace(aside)
+        connection = self._connect()
+        found = list(records())
+        with immediate(connection):
+            for run in found:
+                _put(connection, run)
+        self.notices.append(
+            f"the store could not be read and was set aside as `{aside}`; {len(found)} runs were read back from their records"
+        )
+        return connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with immediate(self._connection):
+                yield self._connection
+        except sqlite3.OperationalError as error:
+            raise self._unusable("written", error) from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self.file.with_name(self.file.name + ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+@contextmanager
+def immediate(connection: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that holds the write lock from its beginning."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def records() -> Iterator[Run]:
+    """The runs as their own directories record them; what cannot be read is passed over."""
+    for file in sorted(paths.runs().glob("*/run.json")):
+        try:
+            yield _decode(file.read_bytes())
+        except (OSError, msgspec.MsgspecError):
+            continue
+
+
+def _put(connection: sqlite3.Connection, run: Run) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO runs (id, created, state, target, sweep, doc) VALUES (?, ?, ?, ?, ?, ?)",
+        (run.id, run.created, run.state.value, run.target, run.sweep, _encode(run)),
+    )

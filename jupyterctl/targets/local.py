@@ -1,0 +1,254 @@
+"""Kind `local`: this machine.
+
+A run's process is detached: in a tmux session of its own where there is tmux, else in a session of its own. The runner is
+executed by jupyterctl's own Python, which has papermill; the kernel is the chosen environment's, which needs no more than
+ipykernel. The notebook works in its own folder, as it does in JupyterLab, or, isolated, on a copy of its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from .. import environments, model, paths
+from ..environments import kernelspecs
+from ..errors import TargetError, UnreachableError, UsageError
+from ..model import Bundle, Check, CheckState, Needs, Plan, Profile, Run
+from ..transport import launch, process, tmux
+
+ALIASES: tuple[str, ...] = ()
+TAIL_BYTES = 4 * 1024 * 1024
+"""The most that one call of `journal` returns."""
+
+
+class Settings(model.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where on this machine Jupyter runs, and with what."""
+
+    environment: Annotated[
+        str,
+        Meta(
+            description="Python environment of the kernels: auto, conda:NAME, conda:/prefix, venv:/path or python:/path"
+        ),
+    ] = "auto"
+    workdir: Annotated[
+        str | None, Meta(description="Folder that notebooks work in; left out, the folder of the notebook itself")
+    ] = None
+    before: Annotated[
+        tuple[str, ...], Meta(description="Shell lines to run before the environment is activated")
+    ] = ()
+
+
+def create(profile: Profile) -> Local:
+    """The target that a profile describes."""
+    return Local(profile)
+
+
+def default() -> Settings:
+    """This machine needs no profile."""
+    return Settings()
+
+
+def candidates() -> Iterator[tuple[str, dict[str, object]]]:
+    """One profile for each environment on this machine that can run notebooks."""
+    for found in environments.environments(Path.cwd()):
+        if "ipykernel" in found.packages:
+            spec = f"conda:{found.prefix}" if found.kind in ("conda", "pixi") else f"venv:{found.prefix}"
+            yield found.name, {"environment": spec}
+
+
+def place() -> Path:
+    """Where runs execute: one directory a run."""
+    return paths.state() / "local"
+
+
+class Local:
+    """This machine, with the environment that the profile names."""
+
+    def __init__(self, profile: Profile) -> None:
+        assert isinstance(profile.settings, Settings)  # noqa: S101 - validated as this kind's
+        self.profile = profile
+        self.settings = profile.settings
+
+    # -- before a run --------------------------------------------------------------------------------------------
+
+    def check(self) -> Iterator[Check]:
+        """The environment, its kernel, tmux, the state folder and its disk."""
+        yield self._check_environment()
+        if tmux.available():
+            yield Check(name="tmux", state=CheckState.OK, detail="runs live in tmux sessions")
+        else:
+            fix = "install tmux to be able to look at a run's terminal"
+            yield Check(name="tmux", state=CheckState.WARN, detail="no tmux: runs live without a terminal", fix=fix)
+        yield self._check_disk()
+
+    def _check_environment(self) -> Check:
+        try:
+            found, reason = self._environment(Path.cwd(), Needs(notebook=Path.cwd()))
+        except UsageError as error:
+            return Check(name="environment", state=CheckState.FAIL, detail=error.message, fix=error.hint)
+        detail = f"{environments.label(found)}: {reason}"
+        if "ipykernel" in found.packages:
+            return Check(name="environment", state=CheckState.OK, detail=detail)
+        fix = environments.install_command(found, ["ipykernel"])
+        return Check(name="environment", state=CheckState.FAIL, detail=f"{detail}, without ipykernel", fix=fix)
+
+    def _check_disk(self) -> Check:
+        try:
+            free = shutil.disk_usage(paths.private(place())).free
+        except OSError as error:
+            return Check(name="disk", state=CheckState.FAIL, detail=str(error), fix=f"make `{place()}` writable")
+        state = CheckState.OK if free > 1 << 30 else CheckState.WARN
+        fix = "" if state is CheckState.OK else "free some space, or set JUPYTERCTL_HOME to another disk"
+        return Check(name="disk", state=state, detail=f"{free / (1 << 30):.1f} GiB free in {place()}", fix=fix)
+
+    def plan(self, needs: Needs) -> Plan:
+        """Choose the environment and the kernel, and say what the notebook would miss there."""
+        if needs.language != "python" or needs.kernel != "auto":
+            return self._plan_kernelspec(needs)
+        found, reason = self._environment(needs.notebook.parent, needs)
+        missing = environments.missing(found, ["ipykernel", *needs.imports])
+        return Plan(
+            place=environments.label(found),
+            reason=reason,
+            missing=tuple(missing),
+            fix=environments.install_command(found, missing) if missing else "",
+            launch={"kernel_python": str(found.python), "activation": environments.script(found)},
+        )
+
+    def _plan_kernelspec(self, needs: Needs) -> Plan:
+        """A kernel found by its name or language among the installed kernelspecs, the environment's first."""
+        prefixes = [Path(sys.prefix)]
+        activation = ""
+        if self.settings.environment != "auto":
+            found = environments.resolve(self.settings.environment, needs.notebook.parent)
+            prefixes.insert(0, found.prefix)
+            activation = environments.script(found)
+        spec = kernelspecs.find(needs.kernel, needs.language, prefixes)
+        return Plan(
+            place=f"kernel {spec.name} of {spec.directory}",
+            reason="named" if needs.kernel != "auto" else f"it speaks {needs.language}",
+            launch={"activation": activation, "kernel": spec.name, "jupyter_path": str(spec.directory.parent.parent)},
+        )
+
+    def _environment(self, near: Path, needs: Needs) -> tuple[environments.Environment, str]:
+        spec = self.settings.environment
+        if spec == "auto":
+            return environments.choose(near, needs.language, needs.imports)
+        return environments.resolve(spec, near), f"{self.profile.name} says {spec}"
+
+    # -- a run ---------------------------------------------------------------------------------------------------
+
+    def submit(self, run: Run, bundle: Bundle, plan: Plan) -> dict[str, str]:
+        """Lay the run's directory out, start its process detached and hand the environment over."""
+        directory = paths.private(place()) / run.id
+        directory.mkdir(mode=0o700, exist_ok=True)
+        for name, source in bundle.files.items():
+            copy(source, directory / name)
+        (directory / "files").mkdir(exist_ok=True)
+        self._write_task(run, bundle, plan, directory)
+        environment = {**os.environ, **self.settings.run.env, **bundle.secrets}
+        if plan.launch.get("jupyter_path"):
+            others = [environment["JUPYTER_PATH"]] if environment.get("JUPYTER_PATH") else []
+            environment["JUPYTER_PATH"] = os.pathsep.join([plan.launch["jupyter_path"], *others])
+        text = launch.script(
+            run.id, str(directory), sys.executable, self.settings.before, plan.launch.get("activation", "")
+        )
+        self._spawn(run.id, launch.prepare(directory, text), directory)
+        launch.hand_over(directory, launch.exports(environment, run.id))
+        return {"directory": str(directory), "host": socket.gethostname()}
+
+    def _write_task(self, run: Run, bundle: Bundle, plan: Plan, directory: Path) -> None:
+        workdir = None if run.options.get("isolated") else self.settings.workdir or str(Path(run.notebook).parent)
+        task = {
+            **bundle.task,
+            "kernel_python": plan.launch.get("kernel_python"),
+            "kernel": plan.launch.get("kernel", "auto"),
+            "workdir": str(Path(workdir).expanduser()) if workdir else None,
+            "output": run.output,
+        }
+        paths.write(directory / "params.json", model.encode(task))
+
+    @staticmethod
+    def _spawn(run_id: str, file: Path, directory: Path) -> None:
+        shell = shutil.which("bash") or "/bin/sh"
+        if tmux.available():
+            tmux.spawn(f"jupyterctl-run-{run_id}", shell, file, directory)
+        else:
+            process.spawn([shell, str(file)], directory)
+
+    def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
+        """Bytes from the offset on. Whether the process is gone is asked first: what it wrote before is then all there."""
+        directory = reach(handle)
+        gone = self._process(handle) is None
+        with suppress(FileNotFoundError), (directory / "events.jsonl").open("rb") as file:
+            file.seek(offset)
+            data = file.read(TAIL_BYTES)
+            return data, gone and len(data) < TAIL_BYTES
+        return b"", gone
+
+    def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
+        """Copy a file of the run's directory; returns its SHA-256 where it lies."""
+        source = reach(handle) / name
+        with source.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        copy(source, destination)
+        return digest
+
+    def cancel(self, handle: dict[str, str], grace: float) -> None:
+        """SIGTERM to the runner; when `grace` has passed, or where there is no runner, kill what carries the run's mark."""
+        runner = self._process(handle)
+        if runner is not None:
+            process.end(runner, signal.SIGTERM)
+            if process.await_that(lambda: self._process(handle) is None, grace):
+                return
+        for left in process.marked(launch.MARK, Path(handle["directory"]).name):
+            process.end(left, signal.SIGKILL)
+
+    def discard(self, handle: dict[str, str]) -> None:
+        """Remove the run's directory."""
+        shutil.rmtree(reach(handle), ignore_errors=True)
+
+    @staticmethod
+    def _process(handle: dict[str, str]) -> process.psutil.Process | None:
+        """The run's process, if it lives on this machine; UnreachableError where that cannot be told."""
+        if handle.get("host") != socket.gethostname():
+            raise UnreachableError(f"the run is on `{handle.get('host')}`", "look at it from there")
+        directory = Path(handle["directory"])
+        try:
+            pid = int((directory / launch.PID).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+        return process.named(pid, str(directory))
+
+
+def reach(handle: dict[str, str]) -> Path:
+    """The run's directory; UnreachableError where its disk is not there."""
+    directory = Path(handle["directory"])
+    if not directory.parent.is_dir():
+        raise UnreachableError(f"`{directory.parent}` is not there", "mount the disk it was on")
+    return directory
+
+
+def copy(source: Path, destination: Path) -> None:
+    """Copy a file, its parents made, in place at once; TargetError says what could not be written and why."""
+    temporary = destination.with_name(f".{destination.name[:100]}.{os.getpid()}.tmp")
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, temporary)
+        shutil.copymode(source, temporary)
+        temporary.replace(destination)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise TargetError(f"cannot write `{destination}`: {error.strerror}", "free space or choose another place") from error

@@ -1,0 +1,62 @@
+"""Processes on this machine that outlive the one that starts them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+
+def spawn(command: list[str], directory: Path) -> None:
+    """Start a command in a session of its own, with no terminal."""
+    subprocess.Popen(
+        command,
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def named(pid: int, text: str) -> psutil.Process | None:
+    """The live process of that pid, if its command line contains the text: pids are used again, run ids are not."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE or text not in "\0".join(process.cmdline()):
+            return None
+    except psutil.Error:
+        return None
+    return process
+
+
+def marked(variable: str, value: str) -> list[psutil.Process]:
+    """Every live process of this user with that variable in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(variable) == value:
+                found.append(process)
+    return found
+
+
+def end(process: psutil.Process, number: signal.Signals) -> None:
+    """Send a signal; a process that is gone already is no error."""
+    with suppress(psutil.Error):
+        process.send_signal(number)
+
+
+def await_that(condition: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:
+    """Whether a condition comes true within so many seconds, asked again and again."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(every)
+    return True
