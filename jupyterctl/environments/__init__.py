@@ -1,1 +1,33 @@
-"""Python environments on this machine: finding, activating and making them."""
+"""Python environments on this machine: find, choose, activate, create and remove them.
+
+| module | what is in it |
+| --- | --- |
+| environment | the noun, and how one is read from its folder without starting its Python |
+| searchpath | where an environment's Python imports from |
+| find | every environment there is, best first |
+| packages | which modules cannot be imported there, and the command that installs them |
+| kernelspecs | kernels of other languages |
+| choose | the best environment for a notebook, and why it |
+| resolve | from `conda:NAME`, `venv:/path` and the like to one environment |
+| activate | the shell lines that make it the active one |
+| create, recipe, solve | making and removing environments; imported by those who do |
+"""
+
+from .activate import script, shell
+from .choose import choose
+from .environment import Environment, label
+from .find import environments
+from .packages import install_command, missing
+from .resolve import resolve
+
+__all__ = [
+    "Environment",
+    "choose",
+    "environments",
+    "install_command",
+    "label",
+    "missing",
+    "resolve",
+    "script",
+    "shell",
+]
