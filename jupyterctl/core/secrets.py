@@ -80,7 +80,9 @@ def _keyring(place: str) -> str:
             "unlock it, or use env:VAR or file:PATH",
         ) from None
     if not value:
-        raise NotFoundError(f"the keyring holds nothing for `keyring:{place}`", f"store it: keyring set {service} {user}")
+        raise NotFoundError(
+            f"the keyring holds nothing for `keyring:{place}`", f"store it: keyring set {service} {user}"
+        )
     return value
 
 
