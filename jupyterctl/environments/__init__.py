@@ -10,12 +10,12 @@
 | choose | the best environment for a notebook, and why it |
 | resolve | from `conda:NAME`, `venv:/path` and the like to one environment |
 | activate | the shell lines that make it the active one |
-| create, recipe, solve | making and removing environments; imported by those who do |
+| create | making and removing; `recipe` says of what, `make_conda` with `solve`, and `make_virtual`, say how |
 """
 
 from .activate import script, shell
 from .choose import choose
-from .environment import Environment, label
+from .environment import Environment, label, spec_of
 from .find import environments
 from .packages import install_command, missing
 from .resolve import resolve
@@ -30,4 +30,5 @@ __all__ = [
     "resolve",
     "script",
     "shell",
+    "spec_of",
 ]

@@ -74,6 +74,14 @@ def label(environment: Environment) -> str:
     return f"python {environment.minor} in {tilde(environment.prefix)}"
 
 
+def spec_of(environment: Environment) -> str:
+    """How a profile names the environment."""
+    if environment.kind == "conda" and (environment.made_here or environment.prefix.parent.name == "envs"):
+        return f"conda:{environment.name}"
+    form = {"conda": "conda", "pixi": "conda", "venv": "venv", "uv": "venv"}.get(environment.kind)
+    return f"{form}:{environment.prefix}" if form else f"python:{environment.python}"
+
+
 def interpreter(prefix: Path) -> Path | None:
     """The folder's Python; None where it has none, or where its link leads nowhere any more."""
     candidates = (prefix / "bin" / name for name in ("python", "python3"))
