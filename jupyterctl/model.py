@@ -146,6 +146,54 @@ class Cells(Struct, frozen=True, kw_only=True):
     total: int = 0
 
 
+class RunOptions(Struct, frozen=True, kw_only=True):
+    """How a run was asked for, beside its parameters; kept for `rerun`. Times in seconds, None: the profile's."""
+
+    cwd: str = ""
+    """Folder whose profiles hold."""
+    environment: str | None = None
+    kernel: str | None = None
+    timeout: float | None = None
+    cell_timeout: float | None = None
+    retries: int | None = None
+    include: tuple[str, ...] = ()
+    isolated: bool | None = None
+    lenient: bool = False
+
+
+class Needs(Struct, frozen=True, kw_only=True):
+    """What a notebook asks of a place: its language, the kernel wanted, the modules it imports."""
+
+    notebook: Path
+    language: str = "python"
+    kernel: str = "auto"
+    imports: tuple[str, ...] = ()
+    isolated: bool = False
+    """Work on copies of the notebook's files rather than where they lie."""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Where and with what a run would execute, decided before anything starts."""
+
+    place: str
+    """The place in a few words: `python 3.12 in ~/lab/.venv`."""
+    reason: str
+    """Why this one."""
+    missing: tuple[str, ...] = ()
+    """Modules the notebook imports that are not there."""
+    fix: str = ""
+    """The command that would install what is missing."""
+    in_place: bool = False
+    """The notebook works in its own folder, so that nothing has to go along."""
+    launch: dict[str, Json] = {}
+    """For the target itself: what `submit` needs of this decision."""
+
+
+def encode(value: object) -> bytes:
+    """JSON of any struct of this module."""
+    return msgspec.json.encode(value)
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """One headless execution of one notebook at a target; what the store keeps of it."""
 
@@ -172,15 +220,24 @@ class Run(Struct, frozen=True, kw_only=True):
     error: RunError | None = None
     sha256: str | None = None
     """Digest of `out.ipynb`, made at the target when the run ended."""
+    undelivered: str | None = None
+    """Why the result is not where the user asked for it, though the run's directory has it."""
     collected: bool = False
     """Whether the verified result is in the run's record on this machine."""
     seen: str | None = None
     """When the place last answered about this run."""
     sweep: str | None = None
     """Name of the sweep that this run is a point of."""
-    options: dict[str, Json] = {}
-    """What else the run was asked to do (timeouts, kernel, includes …), as given, for `rerun`."""
+    options: RunOptions = RunOptions()
+    plan: Plan | None = None
+    task: dict[str, Json] = {}
+    """What the runner is told, but for what only the target knows."""
+    files: dict[str, str] = {}
+    """What goes along beside the notebook: path below `files/` to the file on this machine."""
     attempt: int = 1
+    seq: int = -1
+    """Number of the last event that this record has taken in, and `offset` the bytes of the journal up to its end."""
+    offset: int = 0
 
     @property
     def exit_code(self) -> int | None:
@@ -207,32 +264,3 @@ class Bundle(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Bundle(files={sorted(self.files)}, secrets={sorted(self.secrets)})"
-
-
-class Needs(Struct, frozen=True, kw_only=True):
-    """What a notebook asks of a place: its language, the kernel wanted, the modules it imports."""
-
-    notebook: Path
-    language: str = "python"
-    kernel: str = "auto"
-    imports: tuple[str, ...] = ()
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """Where and with what a run would execute, decided before anything starts."""
-
-    place: str
-    """The place in a few words: `python 3.12 in ~/lab/.venv`."""
-    reason: str
-    """Why this one."""
-    missing: tuple[str, ...] = ()
-    """Modules the notebook imports that are not there."""
-    fix: str = ""
-    """The command that would install what is missing."""
-    launch: dict[str, Json] = {}
-    """For the target itself: what `submit` needs of this decision."""
-
-
-def encode(value: object) -> bytes:
-    """JSON of any struct of this module."""
-    return msgspec.json.encode(value)

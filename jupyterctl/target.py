@@ -32,8 +32,11 @@ class Target(Protocol):
     def plan(self, needs: Needs) -> Plan:
         """Decide where and with what a notebook would run, and what is missing there; starts nothing."""
 
-    def submit(self, run: Run, bundle: Bundle, plan: Plan) -> dict[str, str]:
-        """Start a run detached: nothing on this machine need stay alive. The handle finds it again."""
+    def handle(self, run: Run) -> dict[str, str]:
+        """What will find the run again; kept before `submit`, so that a crash in between loses nothing."""
+
+    def submit(self, run: Run, bundle: Bundle, plan: Plan) -> None:
+        """Start the run of `run.handle` detached: nothing on this machine need stay alive."""
 
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
         """The journal's bytes from `offset` on, and whether the run's process is gone."""
@@ -44,8 +47,8 @@ class Target(Protocol):
         FileNotFoundError where the run has no such file.
         """
 
-    def cancel(self, handle: dict[str, str], grace: float) -> None:
-        """Ask the run to end, its notebook saved; after `grace` seconds end it by force."""
+    def cancel(self, handle: dict[str, str], grace: float | None) -> None:
+        """Ask the run to end, its notebook saved; after `grace` seconds end it by force. None: only ask."""
 
     def discard(self, handle: dict[str, str]) -> None:
         """Remove the run's directory at the target."""

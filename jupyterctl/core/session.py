@@ -5,16 +5,26 @@ The front ends only render. Modules are imported by the verb that needs them, so
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from ..model import Profile
+    from ..environments.environment import Environment
+    from ..environments.solve import Step
+    from ..model import Event, Profile, Run, RunOptions
+    from ..store import Store
+    from .given import Given
+    from .prepare import Prepared
+    from .report import Comparison
     from .authoring import Candidate
     from .doctor import Finding
+    from .inspection import Inspection
     from .profiles import Entry, Value
     from .status import Status
 
@@ -105,6 +115,248 @@ class Session:
         from . import doctor
 
         return doctor.examine(self.cwd, target)
+
+    def inspect(self, notebook: Path) -> Inspection:
+        """What a notebook is and asks for, told by reading it."""
+        from . import inspection
+
+        return inspection.inspect(self.cwd / notebook)
+
+    # -- environments --------------------------------------------------------------------------------------------
+
+    def environments(self) -> list[Environment]:
+        """Every Python environment on this machine, best first for a notebook in this folder."""
+        from .. import environments
+
+        return environments.environments(self.cwd)
+
+    def environment(self, name: str) -> Environment:
+        """One environment, by its name, its folder, or as a profile names it."""
+        from .. import environments
+
+        return environments.resolve(name, self.cwd)
+
+    def create_environment(
+        self,
+        name: str = "",
+        *,
+        packages: Sequence[str] = (),
+        channels: Sequence[str] = (),
+        file: Path | None = None,
+        prefix: Path | None = None,
+        virtual: bool = False,
+        report: Callable[[Step], None] = lambda _: None,
+    ) -> Environment:
+        """Make an environment under a name or at a prefix; `report` hears how far it is."""
+        from ..environments import create
+
+        return create.create(
+            name,
+            packages=packages,
+            channels=channels,
+            file=self.cwd / file.expanduser() if file else None,
+            prefix=self.cwd / prefix.expanduser() if prefix else None,
+            virtual=virtual,
+            report=report,
+        )
+
+    def check_removable(self, environment: Environment) -> None:
+        """UsageError for an environment that jupyterctl did not make or runs in."""
+        from ..environments import create
+
+        create.check_removable(environment)
+
+    def remove_environment(self, environment: Environment) -> None:
+        """Delete an environment that jupyterctl made."""
+        from ..environments import create
+
+        create.remove(environment)
+
+    # -- runs ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, opened when it is first needed."""
+        from ..store import Store
+
+        return Store()
+
+    def given(
+        self,
+        typed: Sequence[tuple[str, str]],
+        raw: Sequence[tuple[str, str]],
+        yaml_texts: Sequence[str],
+        files: Sequence[Path],
+    ) -> dict[str, Given]:
+        """Parameter values from the flags `-p`, `-r`, `-y` and `-f`."""
+        from . import given
+
+        return given.given(typed, raw, yaml_texts, files)
+
+    def secret_references(self, texts: Sequence[str]) -> dict[str, str]:
+        """Secrets by name, each with its reference; every one of them can be resolved now."""
+        from . import secrets
+
+        references = dict(secrets.parse(text) for text in texts)
+        for reference in references.values():
+            secrets.resolve(reference)
+        return references
+
+    def prepare(
+        self,
+        notebook: Path,
+        target: str = "",
+        *,
+        given: Mapping[str, Given],
+        secrets: Mapping[str, str],
+        output: str | None = None,
+        options: RunOptions,
+    ) -> Prepared:
+        """Everything about a run that can be known before anything starts."""
+        from .. import targets
+        from . import prepare
+
+        request = prepare.Request(
+            notebook=self.cwd / notebook,
+            target=target or targets.DEFAULT,
+            given=given,
+            secrets=secrets,
+            output=str(self.cwd / output) if output is not None else None,
+            options=structs.replace(options, cwd=str(self.cwd)),
+        )
+        return prepare.prepare(request)
+
+    def create_run(self, prepared: Prepared) -> Run:
+        """Make the record of a run; nothing is started."""
+        from . import prepare, runs
+
+        run = prepare.run_of(prepared, prepared.request.given)
+        return runs.create(self.store, run, prepared.notebook.path)
+
+    def submit(self, run: Run) -> Run:
+        """Start a run at its target, detached."""
+        from . import runs
+
+        return runs.submit(self.store, run)
+
+    def follow(self, run: Run) -> Iterator[tuple[Run, Event | None]]:
+        """The run and its events from the first to the last, as they come; None while nothing is new."""
+        from . import watch
+
+        return watch.follow(self.store, run)
+
+    def run(self, name: str | None = None) -> Run:
+        """A run as it stands now, by its id, a unique beginning of it, or the newest."""
+        from . import runs
+
+        return runs.refresh(self.store, runs.find(self.store, name))
+
+    def find_run(self, name: str | None = None) -> Run:
+        """The same as it was last known, without asking the place."""
+        from . import runs
+
+        return runs.find(self.store, name)
+
+    def runs(self, *, limit: int | None = None, live: bool = False) -> list[Run]:
+        """Runs as they stand now, newest first."""
+        from . import runs
+
+        return [runs.refresh(self.store, run) for run in self.store.runs(limit=limit, live=live)]
+
+    def request_cancel(self, run: Run) -> None:
+        """Ask a live run to end, without waiting for it."""
+        from . import runs
+
+        runs.cancel(self.store, self.store.run(run.id), 0.0, wait=False)
+
+    def cancel(self, run: Run, grace: float) -> Run:
+        """End a live run, its notebook saved; by force after `grace` seconds."""
+        from . import runs
+
+        return runs.cancel(self.store, run, grace)
+
+    def fetch(self, run: Run, destination: Path | None = None) -> Path:
+        """Bring a run's notebook home, as far as it is saved."""
+        from . import runs
+
+        return runs.fetch(self.store, run, self.cwd / destination if destination else None)
+
+    def remove(self, run: Run) -> None:
+        """Forget an ended run and all that is kept of it."""
+        from . import runs
+
+        runs.remove(self.store, run)
+
+    def output(self, run: Run) -> Path | None:
+        """Where a run's result is now."""
+        from . import runs
+
+        return runs.output(run)
+
+    def events(self, run: Run) -> list[Event]:
+        """A run's journal as far as it has been fetched."""
+        from . import journal, records
+
+        return journal.events(records.journal(run.id))
+
+    def rerun(self, run: Run) -> Run:
+        """Make a run like this one, of the notebook as it is now."""
+        from . import again
+
+        return again.rerun(self.store, run)
+
+    def failing_cell(self, run: Run) -> str | None:
+        """The source of the cell in which a run failed."""
+        from . import report
+
+        return report.failing_cell(run)
+
+    def report(self, run: Run, destination: Path | None = None) -> Path:
+        """A run's result as one HTML page; returns where it is."""
+        from . import report
+
+        return report.html(self.store, run, self.cwd / destination if destination else None)
+
+    def compare(self, first: Run, second: Run) -> Comparison:
+        """What differs between two runs: parameters, durations, outputs."""
+        from . import report
+
+        return report.compare(self.store, first, second)
+
+    # -- sweeps --------------------------------------------------------------------------------------------------
+
+    def create_sweep(self, prepared: Prepared, sweeps: Sequence[str], jobs: int) -> str:
+        """Keep a queued run for each point of the grid; returns the sweep's name."""
+        from . import sweep
+
+        return sweep.create(self.store, prepared, sweeps, jobs)
+
+    def find_sweep(self, name: str) -> str | None:
+        """The sweep of that name or the only one that begins so; None where there is none."""
+        found = self.store.sweeps(name)
+        return name if name in found else found[0] if len(found) == 1 and name.endswith("-sweep") else None
+
+    def sweep(self, name: str) -> list[Run]:
+        """The runs of a sweep as they stand, in the order of its grid."""
+        return self.store.runs(sweep=name)[::-1]
+
+    def follow_sweep(self, name: str) -> Iterator[tuple[Run, Event | None]]:
+        """Go on with a sweep and give all its events as they come."""
+        from . import sweep
+
+        return sweep.follow(self.store, name)
+
+    def detach_sweep(self, name: str) -> None:
+        """Let a process of its own go on with a sweep."""
+        from . import sweep
+
+        sweep.detach(name)
+
+    def cancel_sweep(self, name: str) -> None:
+        """Ask every run of a sweep that has not ended to end; those still queued never start."""
+        from . import sweep
+
+        sweep.cancel(self.store, name)
 
 
 def _working_directory() -> Path:

@@ -275,7 +275,7 @@ class Kernel:
     def end(self, client, force):
         """Let the kernel run its exit handlers, then make sure that nothing of it is left; `force` skips the first."""
         if self.process.poll() is None and client is not None and not force:
-            client.shutdown()
+            self._ask_to_shut_down(client)
             try:
                 self.process.wait(SHUTDOWN_GRACE)
             except subprocess.TimeoutExpired:
@@ -287,6 +287,11 @@ class Kernel:
         for name in os.listdir(self.folder):
             os.unlink(os.path.join(self.folder, name))
         os.rmdir(self.folder)
+
+    def _ask_to_shut_down(self, client):
+        """ipykernel is asked on its shell channel: on the control channel's thread its end can wait for itself forever."""
+        channel = client.shell_channel if self.name == "python3" else client.control_channel
+        channel.send(client.session.msg("shutdown_request", {"restart": False}))
 
     def death(self):
         """Why the kernel is gone: (name, value) of the error."""
@@ -685,7 +690,6 @@ def define_engine(execution):
                 iopub_timeout=60,
                 coalesce_streams=False,
             )
-            execution.runner = client
             try:
                 client.execute()
             finally:
@@ -730,8 +734,9 @@ def inject_secrets(notebook, task):
     tags = [set(cell.metadata.get("tags", ())) for cell in notebook.cells]
     where = [i for i, tag in enumerate(tags) if tag & {"parameters", "injected-parameters"}]
     cell = nbformat.v4.new_code_cell("\n".join(lines), metadata={"tags": ["injected-secrets"]})
+    if (notebook.nbformat, notebook.nbformat_minor) < (4, 5):
+        del cell["id"]
     notebook.cells.insert(where[-1] + 1 if where else 0, cell)
-    nbformat.validator.normalize(notebook) if False else None
 
 
 def attempt(task, journal, number, executions):

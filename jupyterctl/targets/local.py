@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 from msgspec import Meta
 
-from .. import environments, model, paths
-from ..environments import kernelspecs
+from .. import model, paths
+from ..environments import activate, kernelspecs
+from ..environments.choose import choose
+from ..environments.environment import Environment, tilde
+from ..environments.find import environments
+from ..environments.packages import missing
+from ..environments.resolve import resolve
 from ..errors import TargetError, UnreachableError, UsageError
 from ..model import Bundle, Check, CheckState, Needs, Plan, Profile, Run
 from ..transport import launch, process, tmux
@@ -43,9 +50,7 @@ class Settings(model.Settings, frozen=True, kw_only=True, forbid_unknown_fields=
     workdir: Annotated[
         str | None, Meta(description="Folder that notebooks work in; left out, the folder of the notebook itself")
     ] = None
-    before: Annotated[
-        tuple[str, ...], Meta(description="Shell lines to run before the environment is activated")
-    ] = ()
+    before: Annotated[tuple[str, ...], Meta(description="Shell lines to run before the environment is activated")] = ()
 
 
 def create(profile: Profile) -> Local:
@@ -60,7 +65,7 @@ def default() -> Settings:
 
 def candidates() -> Iterator[tuple[str, dict[str, object]]]:
     """One profile for each environment on this machine that can run notebooks."""
-    for found in environments.environments(Path.cwd()):
+    for found in environments(Path.cwd()):
         if "ipykernel" in found.packages:
             spec = f"conda:{found.prefix}" if found.kind in ("conda", "pixi") else f"venv:{found.prefix}"
             yield found.name, {"environment": spec}
@@ -96,10 +101,10 @@ class Local:
             found, reason = self._environment(Path.cwd(), Needs(notebook=Path.cwd()))
         except UsageError as error:
             return Check(name="environment", state=CheckState.FAIL, detail=error.message, fix=error.hint)
-        detail = f"{environments.label(found)}: {reason}"
+        detail = f"{label(found)}: {reason}"
         if "ipykernel" in found.packages:
             return Check(name="environment", state=CheckState.OK, detail=detail)
-        fix = environments.install_command(found, ["ipykernel"])
+        fix = install_command(found, ["ipykernel"])
         return Check(name="environment", state=CheckState.FAIL, detail=f"{detail}, without ipykernel", fix=fix)
 
     def _check_disk(self) -> Check:
@@ -116,13 +121,14 @@ class Local:
         if needs.language != "python" or needs.kernel != "auto":
             return self._plan_kernelspec(needs)
         found, reason = self._environment(needs.notebook.parent, needs)
-        missing = environments.missing(found, ["ipykernel", *needs.imports])
+        lacking = missing(found, ["ipykernel", *needs.imports])
         return Plan(
-            place=environments.label(found),
+            place=label(found),
             reason=reason,
-            missing=tuple(missing),
-            fix=environments.install_command(found, missing) if missing else "",
-            launch={"kernel_python": str(found.python), "activation": environments.script(found)},
+            missing=tuple(lacking),
+            fix=install_command(found, lacking) if lacking else "",
+            in_place=not needs.isolated,
+            launch={"kernel_python": str(found.python), "activation": activate.script(found)},
         )
 
     def _plan_kernelspec(self, needs: Needs) -> Plan:
@@ -130,28 +136,32 @@ class Local:
         prefixes = [Path(sys.prefix)]
         activation = ""
         if self.settings.environment != "auto":
-            found = environments.resolve(self.settings.environment, needs.notebook.parent)
+            found = resolve(self.settings.environment, needs.notebook.parent)
             prefixes.insert(0, found.prefix)
-            activation = environments.script(found)
+            activation = activate.script(found)
         spec = kernelspecs.find(needs.kernel, needs.language, prefixes)
         return Plan(
             place=f"kernel {spec.name} of {spec.directory}",
             reason="named" if needs.kernel != "auto" else f"it speaks {needs.language}",
+            in_place=not needs.isolated,
             launch={"activation": activation, "kernel": spec.name, "jupyter_path": str(spec.directory.parent.parent)},
         )
 
-    def _environment(self, near: Path, needs: Needs) -> tuple[environments.Environment, str]:
+    def _environment(self, near: Path, needs: Needs) -> tuple[Environment, str]:
         spec = self.settings.environment
         if spec == "auto":
-            return environments.choose(near, needs.language, needs.imports)
-        return environments.resolve(spec, near), f"{self.profile.name} says {spec}"
+            return choose(near, needs.language, needs.imports)
+        return resolve(spec, near), f"{self.profile.name} says {spec}"
 
     # -- a run ---------------------------------------------------------------------------------------------------
 
-    def submit(self, run: Run, bundle: Bundle, plan: Plan) -> dict[str, str]:
+    def handle(self, run: Run) -> dict[str, str]:
+        """The run's directory, and the machine whose processes it is one of."""
+        return {"directory": str(place() / run.id), "host": socket.gethostname()}
+
+    def submit(self, run: Run, bundle: Bundle, plan: Plan) -> None:
         """Lay the run's directory out, start its process detached and hand the environment over."""
-        directory = paths.private(place()) / run.id
-        directory.mkdir(mode=0o700, exist_ok=True)
+        directory = paths.private(Path(run.handle["directory"]))
         for name, source in bundle.files.items():
             copy(source, directory / name)
         (directory / "files").mkdir(exist_ok=True)
@@ -165,10 +175,9 @@ class Local:
         )
         self._spawn(run.id, launch.prepare(directory, text), directory)
         launch.hand_over(directory, launch.exports(environment, run.id))
-        return {"directory": str(directory), "host": socket.gethostname()}
 
     def _write_task(self, run: Run, bundle: Bundle, plan: Plan, directory: Path) -> None:
-        workdir = None if run.options.get("isolated") else self.settings.workdir or str(Path(run.notebook).parent)
+        workdir = (self.settings.workdir or str(Path(run.notebook).parent)) if plan.in_place else None
         task = {
             **bundle.task,
             "kernel_python": plan.launch.get("kernel_python"),
@@ -204,12 +213,12 @@ class Local:
         copy(source, destination)
         return digest
 
-    def cancel(self, handle: dict[str, str], grace: float) -> None:
+    def cancel(self, handle: dict[str, str], grace: float | None) -> None:
         """SIGTERM to the runner; when `grace` has passed, or where there is no runner, kill what carries the run's mark."""
         runner = self._process(handle)
         if runner is not None:
             process.end(runner, signal.SIGTERM)
-            if process.await_that(lambda: self._process(handle) is None, grace):
+            if grace is None or process.await_that(lambda: self._process(handle) is None, grace):
                 return
         for left in process.marked(launch.MARK, Path(handle["directory"]).name):
             process.end(left, signal.SIGKILL)
@@ -219,7 +228,7 @@ class Local:
         shutil.rmtree(reach(handle), ignore_errors=True)
 
     @staticmethod
-    def _process(handle: dict[str, str]) -> process.psutil.Process | None:
+    def _process(handle: dict[str, str]) -> psutil.Process | None:
         """The run's process, if it lives on this machine; UnreachableError where that cannot be told."""
         if handle.get("host") != socket.gethostname():
             raise UnreachableError(f"the run is on `{handle.get('host')}`", "look at it from there")
@@ -229,6 +238,21 @@ class Local:
         except (OSError, ValueError):
             return None
         return process.named(pid, str(directory))
+
+
+def label(environment: Environment) -> str:
+    """The environment in a few words."""
+    return f"python {environment.version} in {tilde(environment.prefix)}"
+
+
+def install_command(environment: Environment, modules: Sequence[str]) -> str:
+    """The command that would install modules there, taking their names for those of packages."""
+    names = " ".join(modules)
+    if environment.kind == "conda":
+        return f"conda install -p {shlex.quote(str(environment.prefix))} {names}"
+    if environment.kind == "uv":
+        return f"uv pip install --python {shlex.quote(str(environment.python))} {names}"
+    return f"{shlex.quote(str(environment.python))} -m pip install {names}"
 
 
 def reach(handle: dict[str, str]) -> Path:
@@ -244,11 +268,12 @@ def copy(source: Path, destination: Path) -> None:
     temporary = destination.with_name(f".{destination.name[:100]}.{os.getpid()}.tmp")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, temporary)
-        shutil.copymode(source, temporary)
+        shutil.copy(source, temporary)
         temporary.replace(destination)
     except FileNotFoundError:
         raise
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise TargetError(f"cannot write `{destination}`: {error.strerror}", "free space or choose another place") from error
+        raise TargetError(
+            f"cannot write `{destination}`: {error.strerror}", "free space or choose another place"
+        ) from error

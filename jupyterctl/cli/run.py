@@ -1,0 +1,171 @@
+"""`jupyterctl run`: a notebook, headless, at any target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.session import Session
+from ..model import Run, RunOptions, duration
+from . import complete, diagnostics, output, view, words
+from .follow import DetachedError, follow
+
+PAIR = (str, str)
+
+
+class DurationType(click.ParamType[float]):
+    """Seconds, written as people do."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; a click error for anything that is no length of time."""
+        try:
+            return value if isinstance(value, float) else duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+TIME = DurationType()
+
+
+@click.command(short_help="Run a notebook headless, with live progress.")
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.option(
+    "-t", "--target", default="", shell_complete=complete.complete_target, help="Where to run.  [default: here]"
+)
+@click.option("-p", "--parameter", "typed", type=PAIR, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
+@click.option("-r", "--raw", type=PAIR, multiple=True, metavar="NAME TEXT", help="Set a parameter to a text as it is.")
+@click.option("-y", "--yaml", "yamls", multiple=True, metavar="YAML", help="Set parameters from YAML.")
+@click.option(
+    "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="… from a YAML or JSON file."
+)
+@click.option(
+    "-s", "--secret", "secrets", multiple=True, metavar="NAME=REF",
+    help="Give a secret by reference: env:VAR, keyring:SERVICE/USER or file:PATH. It is an environment variable of the "
+    "kernel, and a parameter where the notebook has one of that name.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", metavar="PATH", help="Put the result there, as it grows; {name} is a parameter's value."
+)
+@click.option("--detach", is_flag=True, help="Return at once; `runs attach` follows later.")
+@click.option("--timeout", type=TIME, help="Longest time the whole run may take, such as 8h.")
+@click.option("--cell-timeout", type=TIME, help="Longest time one cell may take, such as 30m.")
+@click.option("--retries", type=click.IntRange(0), help="Try again so often, from the start, when the run fails.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Take these files along as well.")
+@click.option("--isolated/--in-place", default=None, help="Work on a copy of the notebook's files, or where they lie.")
+@click.option("-e", "--environment", metavar="SPEC", help="conda:NAME, venv:PATH, python:PATH or auto.")
+@click.option("--kernel", help="Kernel to use instead of the environment's own.")
+@click.option("--lenient", is_flag=True, help="Allow unknown parameters and missing imports.")
+@click.option(
+    "--sweep", "sweeps", multiple=True, metavar="NAME=A,B,C", help="Run once for each value; several make a grid."
+)
+@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs of a sweep at a time.")
+@click.option("--log-output", is_flag=True, help="Show what the cells print, as it comes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the journal, one JSON line an event.")
+@click.pass_context
+def run(ctx: click.Context, /, notebook: Path, **flags: Any) -> None:
+    """Run NOTEBOOK headless with papermill and show how it goes.
+
+    Exit code: 0 succeeded, 1 the notebook failed, 2 usage, 3 the target failed, 4 cancelled, 5 timed out, 6 the kernel
+    died. Ctrl-C cancels gracefully; a second one detaches, and so does closing the terminal.
+    """
+    session = Session()
+    prepared = session.prepare(
+        notebook,
+        flags["target"],
+        given=session.given(flags["typed"], flags["raw"], flags["yamls"], flags["files"]),
+        secrets=session.secret_references(flags["secrets"]),
+        output=flags["output"],
+        options=options(flags),
+    )
+    if flags["sweeps"]:
+        name = session.create_sweep(prepared, flags["sweeps"], flags["jobs"])
+        ctx.exit(sweep(session, name, flags))
+    made = session.create_run(prepared)
+    if not flags["as_json"]:
+        diagnostics.info(headline(made))
+    made = session.submit(made)
+    if flags["detach"]:
+        detached(made, as_json=flags["as_json"])
+        return
+    ctx.exit(attach(session, made, log_output=flags["log_output"], as_json=flags["as_json"]))
+
+
+def options(flags: dict[str, Any]) -> RunOptions:
+    """What the flags ask for beside parameters."""
+    names = ("environment", "kernel", "timeout", "cell_timeout", "retries", "isolated", "lenient")
+    return RunOptions(include=tuple(flags["include"]), **{name: flags[name] for name in names})
+
+
+def headline(made: Run) -> str:
+    """What runs where, and why there."""
+    plan = made.plan
+    where = f"{plan.place} ({plan.reason})" if plan else made.target
+    return f"{diagnostics.paint(made.id, 'bold')}  {Path(made.notebook).name} on {made.target}: {where}"
+
+
+def detached(made: Run, *, as_json: bool) -> None:
+    """Say how to come back to a run that goes on by itself."""
+    if as_json:
+        output.record({"run": made.id, "state": made.state, "target": made.target})
+    else:
+        output.line(made.id)
+        diagnostics.info(f"it goes on by itself; follow it with: jupyterctl runs attach {made.id}")
+
+
+def attach(session: Session, made: Run, *, log_output: bool, as_json: bool) -> int:
+    """Follow one run to its end; returns the exit code of its outcome."""
+    shown = view.choose(json=as_json, log_output=log_output)
+    try:
+        last = follow(session.follow(made), shown, lambda: session.request_cancel(made))
+    except DetachedError:
+        diagnostics.info(f"detached; follow it again with: jupyterctl runs attach {made.id}")
+        return 0
+    last = last or made
+    if not as_json:
+        view.conclude(last, session.output(last))
+    return 3 if last.undelivered and last.exit_code == 0 else last.exit_code or 0
+
+
+def sweep(session: Session, name: str, flags: dict[str, Any]) -> int:
+    """Go on with a sweep to its end, and show its table; returns the exit code of its worst run."""
+    as_json, log_output = flags["as_json"], flags.get("log_output", False)
+    if flags.get("detach"):
+        session.detach_sweep(name)
+        output.record({"sweep": name}) if as_json else output.line(name)
+        return 0
+    if not as_json:
+        diagnostics.info(f"{diagnostics.paint(name, 'bold')}  {len(session.sweep(name))} runs")
+    shown = view.choose(json=as_json, log_output=log_output, several=True)
+    try:
+        follow(session.follow_sweep(name), shown, lambda: session.cancel_sweep(name))
+    except DetachedError:
+        session.detach_sweep(name)
+        diagnostics.info(f"detached; follow it again with: jupyterctl runs attach {name}")
+        return 0
+    points = session.sweep(name)
+    if not as_json:
+        table(points)
+    return max((point.exit_code or 0 for point in points), default=0)
+
+
+def table(points: list[Run]) -> None:
+    """One row a run: its parameters, how it ended, how long it took, where its result is."""
+    names = list(dict.fromkeys(name for point in points for name in point.parameters))
+    heads = ["run", *names, "state", "time", "error"]
+    output.table(
+        heads,
+        [
+            [
+                point.id,
+                *(str(point.parameters.get(name, "")) for name in names),
+                words.state(point),
+                words.seconds(point.seconds),
+                words.failure(point),
+            ]
+            for point in points
+        ],
+    )

@@ -1,0 +1,154 @@
+"""What `run` and `runs attach` show while a run goes on: journal lines, plain lines, or a live view in a terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Protocol
+
+from ..model import Event, Run, RunState
+from . import diagnostics, output, words
+
+
+class View(Protocol):
+    """Shows one run, or several at once."""
+
+    def event(self, run: Run, event: Event) -> None:
+        """Something happened."""
+
+    def tick(self, run: Run) -> None:
+        """Nothing happened for a moment."""
+
+    def close(self) -> None:
+        """The view ends."""
+
+
+def choose(*, json: bool, log_output: bool, several: bool = False) -> View:
+    """The view that fits where the output goes."""
+    if json:
+        return Journal()
+    if sys.stdout.isatty():
+        from .live import Live
+
+        return Live(log_output=log_output, several=several)
+    return Plain(log_output=log_output, several=several)
+
+
+class Journal:
+    """The journal's lines as they come, each with its run."""
+
+    def event(self, run: Run, event: Event) -> None:
+        """A line of the journal; what is no line of it goes to stderr."""
+        if "seq" in event:
+            output.record({"run": run.id, **event})
+        else:
+            connection(event)
+
+    def tick(self, run: Run) -> None:
+        """Nothing to show."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class Plain:
+    """One line a finished cell, for pipes and logs."""
+
+    def __init__(self, *, log_output: bool, several: bool) -> None:
+        self.log_output = log_output
+        self.several = several
+        self.cells: dict[str, Cells] = {}
+
+    def event(self, run: Run, event: Event) -> None:
+        """A line for what a person would want to know."""
+        cells = self.cells.setdefault(run.id, Cells())
+        done = cells.take(event)
+        if "seq" not in event:
+            connection(event)
+        elif done is not None:
+            self.line(run, f"[{done.number}/{cells.total}] {done.status} {words.seconds(done.seconds)}  {done.text}")
+        elif event["event"] == "output":
+            self._output(run, event)
+        elif event["event"] == "retry":
+            self.line(run, f"attempt {event['attempt']} of {event['of']}: {event['status']}")
+        elif event["event"] == "ended":
+            self.line(run, words.outcome(run))
+
+    def line(self, run: Run, text: str) -> None:
+        """One line, with the run's name where there are several."""
+        output.line(f"{run.id}  {text}" if self.several else text)
+        sys.stdout.flush()
+
+    def _output(self, run: Run, event: Event) -> None:
+        if self.log_output and event.get("text"):
+            text = event["text"].rstrip("\n")
+            for line in text.split("\n"):
+                self.line(run, f"    {line}")
+        if named := pictures(event):
+            self.line(run, f"    {named}")
+
+    def tick(self, run: Run) -> None:
+        """Nothing to show."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class Done:
+    """A finished cell: its number among those executed, its status, its first line and how long it took."""
+
+    def __init__(self, number: int, event: Event, text: str) -> None:
+        self.number = number
+        self.index: int = event["index"]
+        self.status: str = event["status"]
+        self.seconds: float = event["seconds"]
+        self.text = text
+
+
+class Cells:
+    """Counts a run's cells as Jupyter does: the first one executed is 1."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.number = 0
+        self.text = ""
+        self.running = False
+
+    def take(self, event: Event) -> Done | None:
+        """Take one event in; the cell it finishes, if it does."""
+        kind = event["event"]
+        if kind == "started":
+            self.total, self.number, self.running = event["cells"], 0, False
+        elif kind == "cell":
+            self.number, self.text, self.running = self.number + 1, output.printable(event["source"]), True
+        elif kind == "cell-done":
+            self.running = False
+            return Done(self.number, event, self.text)
+        return None
+
+
+def pictures(event: Event) -> str:
+    """What of an output is no text, by type and size: `image/png 12.3 KiB`."""
+    sizes = event.get("mime") or {}
+    shown = [f"{mime} {words.size(size)}" for mime, size in sizes.items() if mime != "text/plain"]
+    return ", ".join(shown)
+
+
+def connection(event: Event) -> None:
+    """The place went out of reach, or came back."""
+    if event["event"] == "unreachable":
+        diagnostics.warning(f"{event['error']}; the run may go on there, trying again", event.get("hint", ""))
+    else:
+        diagnostics.info("the place answers again")
+
+
+def conclude(run: Run, where: Path | None) -> None:
+    """After the last event: where the result is; for a run that went wrong two lines on stderr."""
+    if where is not None:
+        diagnostics.info(f"result: {where}")
+    if run.undelivered:
+        hint = f"the result is kept; `jupyterctl runs fetch {run.id} -o PATH` puts it elsewhere"
+        diagnostics.error(f"the result could not be put where it was asked for: {run.undelivered}", hint)
+    if run.state.ended and run.state is not RunState.SUCCEEDED:
+        where_in = f" in cell {run.error.cell}" if run.error and run.error.cell is not None else ""
+        diagnostics.error(f"`{run.id}` {run.state}{where_in}: {words.failure(run)}", f"jupyterctl runs show {run.id}")

@@ -1,0 +1,203 @@
+"""Everything about a run that can be known before anything starts: notebook, parameters, place, files.
+
+What is wrong here is an error of two lines, and nothing has been made or sent.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets as randomness
+import unicodedata
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from .. import target
+from ..errors import TargetError, UsageError
+from ..model import Json, Needs, Plan, Profile, Run, RunOptions, RunState, duration, now
+from ..target import Target
+from . import checking, imports, notebook, parameters, profiles, records, secrets
+from .bundle import gather
+from .notebook import Notebook
+from .given import Given
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What a person asks for with `run`."""
+
+    notebook: Path
+    target: str
+    given: Mapping[str, Given] = {}
+    secrets: Mapping[str, str] = {}
+    output: str | None = None
+    options: RunOptions = RunOptions()
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """A request that can be carried out: `runs` are made of it, one a set of parameters."""
+
+    request: Request
+    notebook: Notebook
+    declared: parameters.Declared
+    profile: Profile
+    plan: Plan
+    files: dict[str, str]
+    options: RunOptions
+
+
+def prepare(request: Request) -> Prepared:
+    """Read, resolve and look; raises the errors a person can do something about."""
+    read = notebook.read(request.notebook)
+    profile = profile_of(request.target, request.options)
+    options = with_defaults(request.options, profile)
+    declared = parameters.declared(read)
+    needs = Needs(
+        notebook=read.path,
+        language=read.language,
+        kernel=options.kernel or "auto",
+        imports=imports.modules(read),
+        isolated=bool(options.isolated),
+    )
+    plan = target_of(profile).plan(needs)
+    if plan.missing and not options.lenient:
+        names = ", ".join(f"`{name}`" for name in plan.missing)
+        raise TargetError(f"{plan.place} does not have {names}, which the notebook needs", plan.fix)
+    files = {} if plan.in_place else gather(read, options.include).files
+    return Prepared(
+        request=request,
+        notebook=read,
+        declared=declared,
+        profile=profile,
+        plan=plan,
+        files={name: str(path) for name, path in files.items()},
+        options=options,
+    )
+
+
+def run_of(prepared: Prepared, given: Mapping[str, Given], sweep: str | None = None) -> Run:
+    """The run that these parameters make; ParameterError where they do not fit the notebook."""
+    request, options = prepared.request, prepared.options
+    values = checking.check(without(prepared.declared, request.secrets), given, lenient=options.lenient)
+    run_id = new_id(prepared.notebook.path.stem)
+    return Run(
+        id=run_id,
+        state=RunState.QUEUED,
+        target=prepared.profile.name,
+        kind=prepared.profile.kind,
+        notebook=str(prepared.notebook.path),
+        created=now(),
+        parameters=values,
+        secrets=dict(request.secrets),
+        output=output_path(request, values),
+        sweep=sweep,
+        options=options,
+        plan=prepared.plan,
+        files=prepared.files,
+        task=_task(prepared, run_id, values),
+    )
+
+
+def without(declared: parameters.Declared, names: Collection[str]) -> parameters.Declared:
+    """The declaration less those parameters that come another way."""
+    others = tuple(parameter for parameter in declared.parameters if parameter.name not in names)
+    return msgspec.structs.replace(declared, parameters=others)
+
+
+def _task(prepared: Prepared, run_id: str, values: dict[str, Json]) -> dict[str, Json]:
+    request, options = prepared.request, prepared.options
+    names = {parameter.name for parameter in prepared.declared.parameters}
+    return {
+        "run": run_id,
+        "parameters": values,
+        "secrets": sorted(request.secrets),
+        "secret_parameters": sorted(name for name in request.secrets if name in names),
+        "language": prepared.notebook.language,
+        "kernel": options.kernel or "auto",
+        "timeout": options.timeout,
+        "cell_timeout": options.cell_timeout,
+        "retries": options.retries or 0,
+    }
+
+
+def profile_of(name: str, options: RunOptions) -> Profile:
+    """The profile a target's name stands for, with the environment that was asked for instead of its own."""
+    profile = profiles.resolve(name, Path(options.cwd) if options.cwd else Path.cwd())
+    if options.environment is None:
+        return profile
+    if "environment" not in profile.settings.__struct_fields__:
+        raise UsageError(f"`{profile.name}` has no choice of environment", "leave --environment out")
+    settings = msgspec.structs.replace(profile.settings, environment=options.environment)
+    return msgspec.structs.replace(profile, settings=settings)
+
+
+def target_of(profile: Profile) -> Target:
+    """The profile brought to life."""
+    return target.load(profile.kind).create(profile)
+
+
+def with_defaults(options: RunOptions, profile: Profile) -> RunOptions:
+    """The options as asked for, and where nothing was said as the profile's `[run]` table says."""
+    table = profile.settings.run
+    return msgspec.structs.replace(
+        options,
+        kernel=options.kernel or table.kernel,
+        timeout=_seconds(options.timeout, table.timeout),
+        cell_timeout=_seconds(options.cell_timeout, table.cell_timeout),
+        retries=table.retries if options.retries is None else options.retries,
+        isolated=table.isolated if options.isolated is None else options.isolated,
+    )
+
+
+def _seconds(asked: float | None, default: str | None) -> float | None:
+    if asked is not None or default is None:
+        return asked
+    return duration(default)
+
+
+def output_path(request: Request, values: Mapping[str, Json]) -> str | None:
+    """Where the result shall go: absolute, `{name}` replaced by the parameter; UsageError where it cannot."""
+    if request.output is None:
+        return None
+    fields = {**values, "notebook": request.notebook.stem}
+    try:
+        text = request.output.format(**fields)
+    except (KeyError, IndexError, ValueError) as error:
+        names = ", ".join(f"{{{name}}}" for name in fields)
+        raise UsageError(f"`{request.output}` names no parameter: {error}", f"there are: {names}") from None
+    path = Path(text).expanduser().absolute()
+    if path.is_dir() or text.endswith("/"):
+        path = path / request.notebook.name
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder `{path.parent}` is not there", f"make it: mkdir -p {path.parent}")
+    _probe(path)
+    return str(path)
+
+
+def _probe(path: Path) -> None:
+    probe = path.with_name(f".{path.name[:100]}.probe")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write to `{path.parent}`: {error.strerror}", "choose another place with -o") from None
+
+
+def new_id(stem: str) -> str:
+    """A run's name: the notebook's, in plain letters, and four characters of chance.
+
+    >>> new_id("Données & Modèle")[:-4]
+    'donnees-modele-'
+    """
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:32].strip("-") or "run"
+    while True:
+        run_id = f"{slug}-{''.join(randomness.choice('abcdefghjkmnpqrstuvwxyz23456789') for _ in range(4))}"
+        if not records.directory(run_id).exists():
+            return run_id
+
+
+def bundle_secrets(run: Run) -> dict[str, str]:
+    """The values of the run's secrets, asked for now."""
+    return {name: secrets.resolve(reference) for name, reference in run.secrets.items()}

@@ -1,0 +1,123 @@
+"""Looking back at runs: the failing cell, a page to read, and what differs between two of them."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from msgspec import Struct
+
+from ..errors import NotFoundError, UsageError
+from ..model import Json, Run
+from ..store import Store
+from . import journal, notebook, records, runs
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """What differs between two runs."""
+
+    parameters: dict[str, tuple[Json, Json]]
+    """Name to both values; a parameter that one run was not given is None there."""
+    seconds: tuple[float | None, float | None]
+    cells: tuple[CellTime, ...]
+    outputs: tuple[str, ...]
+    """Lines of a difference of the two result notebooks' sources and outputs."""
+
+
+class CellTime(Struct, frozen=True, kw_only=True):
+    """How long the cell of one index took in both runs."""
+
+    index: int
+    source: str
+    seconds: tuple[float | None, float | None]
+
+
+def failing_cell(run: Run) -> str | None:
+    """The source of the cell in which a run failed, as it ran; None where no cell is to blame."""
+    result = records.directory(run.id) / records.OUTPUT
+    if run.error is None or run.error.cell is None or not result.exists():
+        return None
+    cells = notebook.read(result).cells
+    return cells[run.error.cell].source if run.error.cell < len(cells) else None
+
+
+def html(store: Store, run: Run, destination: Path | None) -> Path:
+    """The result as one HTML page, by nbconvert; returns where it is."""
+    result = result_of(store, run)
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter(embed_images=True).from_filename(str(result))
+    wanted = destination or records.directory(run.id) / "report.html"
+    if wanted.is_dir():
+        wanted = wanted / f"{run.id}.html"
+    try:
+        wanted.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write `{wanted}`: {error.strerror}", "choose another place with -o") from None
+    return wanted
+
+
+def result_of(store: Store, run: Run) -> Path:
+    """The run's notebook in its record, fetched where it is not there yet."""
+    result = records.directory(run.id) / records.OUTPUT
+    return result if result.exists() else runs.fetch(store, run, result)
+
+
+def compare(store: Store, first: Run, second: Run) -> Comparison:
+    """Parameters, durations and outputs of two runs side by side."""
+    names = sorted({*first.parameters, *second.parameters})
+    pairs = {name: (first.parameters.get(name), second.parameters.get(name)) for name in names}
+    return Comparison(
+        parameters={name: pair for name, pair in pairs.items() if pair[0] != pair[1]},
+        seconds=(first.seconds, second.seconds),
+        cells=tuple(_cell_times(first, second)),
+        outputs=tuple(_outputs(store, first, second)),
+    )
+
+
+def _cell_times(first: Run, second: Run) -> list[CellTime]:
+    (sources, before), (other_sources, after) = _times(first), _times(second)
+    return [
+        CellTime(index=index, source=source, seconds=(before.get(index), after.get(index)))
+        for index, source in sorted((other_sources | sources).items())
+    ]
+
+
+def _times(run: Run) -> tuple[dict[int, str], dict[int, float]]:
+    events = journal.events(records.journal(run.id))
+    sources = {event["index"]: event["source"] for event in events if event["event"] == "cell"}
+    return sources, {event["index"]: event["seconds"] for event in events if event["event"] == "cell-done"}
+
+
+def _outputs(store: Store, first: Run, second: Run) -> list[str]:
+    """By nbdime where it is installed, which knows what of a notebook matters; else by the lines of their outputs."""
+    files = [result_of(store, run) for run in (first, second)]
+    try:
+        from nbdime import diff_notebooks
+        from nbdime.diffing.notebooks import set_notebook_diff_targets
+        from nbdime.prettyprint import PrettyPrintConfig, pretty_print_notebook_diff
+    except ImportError:
+        return _plain_difference(first, second)
+    import io
+
+    import nbformat
+
+    set_notebook_diff_targets(sources=True, outputs=True, attachments=False, metadata=False, identifier=False)
+    before, after = (nbformat.read(file, as_version=4) for file in files)
+    out = io.StringIO()
+    config = PrettyPrintConfig(out=out, use_color=False, use_git=False, use_diff=False)
+    pretty_print_notebook_diff(first.id, second.id, before, diff_notebooks(before, after), config)
+    return out.getvalue().splitlines()
+
+
+def _plain_difference(first: Run, second: Run) -> list[str]:
+    texts = [_text(run) for run in (first, second)]
+    return list(difflib.unified_diff(*texts, first.id, second.id, lineterm="", n=1))
+
+
+def _text(run: Run) -> list[str]:
+    events = journal.events(records.journal(run.id))
+    if not events:
+        raise NotFoundError(f"`{run.id}` has no journal", "only runs that were started can be compared")
+    texts = (f"[cell {event['index']}] {event['text']}" for event in events if event["event"] == "output")
+    return [line for text in texts for line in text.splitlines()]

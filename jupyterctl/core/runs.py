@@ -1,0 +1,315 @@
+"""The life of runs on this side: submit, take in what the journal says, collect the result, cancel, fetch, remove.
+
+A run's record and the store are enough to go on with it in any process, at any later time: whoever looks at a run next
+does what is left to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import structs
+
+from .. import remote
+from ..errors import JupyterctlError, NotFoundError, TargetError, UnreachableError, UsageError
+from ..model import Bundle, Event, Plan, Run, RunError, RunState, now
+from ..store import Store
+from ..target import Target
+from . import journal, prepare, records
+
+SUBMIT_SECONDS = 120.0
+"""How long another process may take to start a run before nobody believes in it any more."""
+
+
+def create(store: Store, run: Run, notebook: Path) -> Run:
+    """Keep a new run, with its record."""
+    records.create(run, notebook)
+    store.add(run)
+    return run
+
+
+def submit(store: Store, run: Run) -> Run:
+    """Hand a queued run to its target. A failure ends the run, and is raised."""
+    target = target_of(run)
+    run = store.change(run.id, lambda kept: structs.replace(kept, handle=target.handle(run)))
+    try:
+        secrets = prepare.bundle_secrets(run)
+        records.keep(run)
+        plan = run.plan or Plan(place="", reason="")
+        records.submitted(run, plan.place)
+        target.submit(run, bundle(run, secrets), plan)
+    except BaseException as error:
+        message = error.message if isinstance(error, JupyterctlError) else str(error) or type(error).__name__
+        end(store, run, RunState.FAILED, "NotSubmitted", message)
+        raise
+    return store.change(run.id, _now_submitted)
+
+
+def _now_submitted(run: Run) -> Run:
+    return structs.replace(run, state=RunState.SUBMITTED) if run.state is RunState.QUEUED else run
+
+
+def bundle(run: Run, secrets: dict[str, str]) -> Bundle:
+    """What goes along with a run."""
+    record = records.directory(run.id)
+    files = {
+        records.INPUT: record / records.INPUT,
+        records.JOURNAL: record / records.JOURNAL,
+        "runner.py": Path(remote.__file__).with_name("runner.py"),
+        **{f"files/{name}": Path(path) for name, path in run.files.items()},
+    }
+    return Bundle(files=files, task=run.task, secrets=secrets)
+
+
+def target_of(run: Run) -> Target:
+    """The target that the run was made for."""
+    return prepare.target_of(prepare.profile_of(run.target, run.options))
+
+
+# -- taking in what happened -------------------------------------------------------------------------------------------
+
+
+def take_in(store: Store, run_id: str, events: Iterable[Event], offset: int) -> Run:
+    """Let the store know what the journal says up to `offset`."""
+    events = list(events)
+
+    def change(run: Run) -> Run:
+        if run.state is RunState.UNKNOWN and not run.state.ended:
+            run = structs.replace(run, state=RunState.RUNNING if run.started else RunState.SUBMITTED)
+        folded = journal.fold_all(run, events)
+        return structs.replace(folded, offset=max(run.offset, offset), seen=now(), error=folded.error)
+
+    return store.change(run_id, change)
+
+
+def refresh(store: Store, run: Run) -> Run:
+    """Ask the place how a live run is doing, and do what is left to do. Where it does not answer: unknown."""
+    if run.state.ended or not run.handle:
+        return settle(store, run) if run.state.ended and not run.collected else run
+    try:
+        run, gone = advance(store, run)
+    except UnreachableError as error:
+        return unreachable(store, run, error)
+    if gone and not run.state.ended and not being_submitted(run):
+        run = lost(store, run)
+    return settle(store, run) if run.state.ended else run
+
+
+def advance(store: Store, run: Run) -> tuple[Run, bool]:
+    """Fetch and take in all that is new in the journal; also whether the run's process is gone."""
+    target = target_of(run)
+    reader = journal.Reader()
+    data = records.journal(run.id)[run.offset :]
+    offset = run.offset + len(data)
+    events = reader.feed(data)
+    gone = False
+    while True:
+        data, gone = target.journal(run.handle, offset)
+        records.extend(run.id, offset, data)
+        offset += len(data)
+        events += reader.feed(data)
+        if not data or gone:
+            break
+    return take_in(store, run.id, events, offset - reader.pending), gone
+
+
+def unreachable(store: Store, run: Run, error: UnreachableError) -> Run:
+    """The state nobody can tell; what was last known of the run stays."""
+    problem = RunError(name="Unreachable", value=error.message)
+
+    def change(kept: Run) -> Run:
+        return kept if kept.state.ended else structs.replace(kept, state=RunState.UNKNOWN, error=problem)
+
+    return store.change(run.id, change)
+
+
+def being_submitted(run: Run) -> bool:
+    """Whether another process may be starting the run this moment."""
+    if run.state is not RunState.QUEUED:
+        return False
+    age = datetime.now(UTC) - datetime.fromisoformat(run.created)
+    return age.total_seconds() < SUBMIT_SECONDS
+
+
+def lost(store: Store, run: Run) -> Run:
+    """The run's process is gone and left no last word."""
+    if not run.started:
+        return end(store, run, RunState.LOST, "Lost", "its process ended before the notebook was started")
+    return end(store, run, RunState.LOST, "Lost", "its process was killed; the notebook is kept as far as it was saved")
+
+
+def end(store: Store, run: Run, state: RunState, name: str, value: str) -> Run:
+    """Write the last word for a run that cannot, once, and end what may be left of its processes."""
+    ended = False
+
+    def change(kept: Run) -> Run:
+        nonlocal ended
+        if kept.state.ended:
+            return kept
+        records.close(kept.id, state.value, name, value)
+        ended = True
+        known = journal.events(records.journal(kept.id))
+        return journal.fold_all(structs.replace(kept, state=RunState.SUBMITTED), known)
+
+    run = store.change(run.id, change)
+    if ended and run.handle:
+        try:
+            target_of(run).cancel(run.handle, 0.0)
+        except JupyterctlError:
+            pass
+    return run
+
+
+# -- the result --------------------------------------------------------------------------------------------------------
+
+
+def settle(store: Store, run: Run) -> Run:
+    """Bring an ended run's result home, verified, and put it where it was asked for; what fails is tried again later."""
+    if run.collected or not run.handle:
+        return run
+    try:
+        collect(run)
+        delivered = deliver(run)
+    except UnreachableError as error:
+        return unreachable(store, run, error)
+    except TargetError as error:
+        delivered = error.message
+    done = store.change(run.id, lambda kept: structs.replace(kept, collected=delivered is None, undelivered=delivered))
+    records.keep(done)
+    return done
+
+
+def collect(run: Run) -> None:
+    """Fetch the result and the log into the record; TargetError where the result came back damaged."""
+    target, record = target_of(run), records.directory(run.id)
+    for name in (records.OUTPUT, records.LOG):
+        try:
+            digest = target.collect(run.handle, name, record / name)
+        except FileNotFoundError:
+            continue
+        expected = run.sha256 if name == records.OUTPUT and run.sha256 else digest
+        if sha256(record / name) != expected:
+            (record / name).unlink()
+            raise TargetError(
+                f"`{name}` of `{run.id}` came back damaged", f"`jupyterctl runs fetch {run.id}` tries again"
+            )
+
+
+def deliver(run: Run) -> str | None:
+    """Put the result where it was asked for, unless it is there; returns why it could not be."""
+    result = records.directory(run.id) / records.OUTPUT
+    if run.output is None or not result.exists():
+        return None
+    wanted = Path(run.output)
+    try:
+        if not wanted.exists() or sha256(wanted) != sha256(result):
+            place(result, wanted)
+    except OSError as error:
+        return f"{error.strerror}: {wanted}"
+    return None
+
+
+def place(source: Path, destination: Path) -> None:
+    """Copy a file, replacing what is there at once."""
+    temporary = destination.with_name(f".{destination.name[:100]}.{os.getpid()}.tmp")
+    try:
+        shutil.copyfile(source, temporary)
+        temporary.replace(destination)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sha256(file: Path) -> str:
+    """Hex digest of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+# -- what a person does with runs --------------------------------------------------------------------------------------
+
+
+def find(store: Store, name: str | None) -> Run:
+    """The run of that id or of the only id that begins so; None: the newest. NotFoundError names the nearest."""
+    if name is None:
+        newest = store.runs(limit=1)
+        if not newest:
+            raise NotFoundError("there is no run yet", "`jupyterctl run NOTEBOOK` makes one")
+        return newest[0]
+    ids = store.ids(name)
+    if name in ids or len(ids) == 1:
+        return store.run(name if name in ids else ids[0])
+    if ids:
+        raise NotFoundError(f"`{name}` begins several runs' names", f"which one: {', '.join(ids[:6])}")
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, store.ids(""), n=1)
+    hint = f"did you mean `{near[0]}`?" if near else "`jupyterctl runs` lists them"
+    raise NotFoundError(f"there is no run `{name}`", hint)
+
+
+def cancel(store: Store, run: Run, grace: float, *, wait: bool = True) -> Run:
+    """End a live run, its notebook saved; by force after `grace` seconds. Without `wait` it is only asked to."""
+    run = refresh(store, run)
+    if run.state.ended:
+        return run
+    if run.handle:
+        target_of(run).cancel(run.handle, grace if wait else None)
+        if not wait:
+            return run
+        run, gone = advance(store, run)
+        if not run.state.ended and not gone:
+            raise TargetError(f"`{run.id}` does not end", "try again, or look at it with `jupyterctl runs attach`")
+    if not run.state.ended:
+        run = end(store, run, RunState.CANCELLED, "Cancelled", "cancelled before it could save")
+    return settle(store, run)
+
+
+def fetch(store: Store, run: Run, destination: Path | None) -> Path:
+    """Bring the notebook home, as far as it is saved; returns where it is."""
+    run = refresh(store, run)
+    record = records.directory(run.id)
+    if run.handle and not run.collected:
+        collect(run)
+    result = record / records.OUTPUT
+    if not result.exists():
+        raise NotFoundError(f"`{run.id}` has saved no notebook", f"`jupyterctl runs show {run.id}` tells how it stands")
+    wanted = destination or (Path(run.output) if run.output else None)
+    if wanted is None:
+        return result
+    if wanted.is_dir():
+        wanted = wanted / Path(run.notebook).name
+    try:
+        place(result, wanted)
+    except OSError as error:
+        raise UsageError(f"cannot write `{wanted}`: {error.strerror}", "choose another place with -o") from None
+    if run.state.ended:
+        store.change(run.id, lambda kept: structs.replace(kept, collected=True, undelivered=None))
+    return wanted
+
+
+def remove(store: Store, run: Run) -> None:
+    """Forget an ended run: its record, its directory at the target, its line in the store."""
+    run = refresh(store, run)
+    if not run.state.ended:
+        raise UsageError(f"`{run.id}` is {run.state}", f"cancel it first: jupyterctl runs cancel {run.id}")
+    if run.handle:
+        try:
+            target_of(run).discard(run.handle)
+        except UsageError:
+            pass  # its profile is gone, and with it the way there
+    records.remove(run.id)
+    store.remove(run.id)
+
+
+def output(run: Run) -> Path | None:
+    """Where the result is now, None while there is none."""
+    if run.output and run.state.ended and not run.undelivered and Path(run.output).exists():
+        return Path(run.output)
+    result = records.directory(run.id) / records.OUTPUT
+    return result if result.exists() else None

@@ -1,0 +1,155 @@
+"""Sweeps: one notebook, many sets of parameters, so many at a time.
+
+A sweep is its runs: those still queued are started as others end, by whichever process holds the sweep's lock. When that
+process dies the kernel lets the lock go, and the next one that looks at the sweep goes on; a detached sweep is driven by
+`python -m jupyterctl.core.sweep NAME`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .. import paths
+from ..errors import JupyterctlError, UsageError
+from ..model import Event, Run, RunState
+from ..store import Store
+from . import prepare, runs
+from .given import given as given_of
+from .given import grid
+from .prepare import Prepared
+from .watch import POLL_SECONDS, Follower
+
+
+def create(store: Store, prepared: Prepared, sweeps: Sequence[str], jobs: int) -> str:
+    """Keep one queued run for each point of the grid `NAME=A,B,C` …; returns the sweep's name."""
+    name = prepare.new_id(prepared.notebook.path.stem) + "-sweep"
+    given = dict(prepared.request.given)
+    points = [{**given, **given_of(typed=list(point.items()))} for point in grid(sweeps)]
+    made = [prepare.run_of(prepared, point, sweep=name) for point in points]
+    distinct(made)
+    for run in made:
+        runs.create(store, run, prepared.notebook.path)
+    paths.write(_lock_file(name), f"{jobs}\n".encode())
+    return name
+
+
+def distinct(made: Sequence[Run]) -> None:
+    """UsageError where two runs would put their results in one place."""
+    outputs = [run.output for run in made if run.output is not None]
+    if len(set(outputs)) < len(outputs):
+        names = "-".join(f"{{{name}}}" for name in made[0].parameters)
+        raise UsageError(
+            f"every run of the sweep would write `{outputs[0]}`", f"name them apart: -o 'out-{names}.ipynb'"
+        )
+
+
+def follow(store: Store, name: str) -> Iterator[tuple[Run, Event | None]]:
+    """Go on with a sweep and give each run's events as they come, until all have ended."""
+    driver = Driver(store, name)
+    try:
+        yield from driver.events()
+    finally:
+        driver.close()
+
+
+def cancel(store: Store, name: str) -> None:
+    """Ask every run that has not ended to end; those still queued never start."""
+    for run in store.runs(sweep=name):
+        runs.cancel(store, run, 0.0, wait=False)
+
+
+class Driver:
+    """Goes on with a sweep: starts what is queued if nobody else does, and gives everything that happens."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.name = name
+        self.jobs = _jobs(name)
+        self.followers = {run.id: Follower(store, run) for run in reversed(store.runs(sweep=name))}
+        self._lock = os.open(_lock_file(name), os.O_RDWR | os.O_CREAT, 0o600)
+        self._driving = False
+
+    def close(self) -> None:
+        """Let the lock go."""
+        os.close(self._lock)
+
+    @property
+    def runs(self) -> list[Run]:
+        """The sweep's runs as they stand, in the order of the grid."""
+        return [follower.run for follower in self.followers.values()]
+
+    def events(self) -> Iterator[tuple[Run, Event | None]]:
+        """Each run's events as they come, until all have ended; None where nothing is new for a moment."""
+        while True:
+            self._drive()
+            news = [(follower, event) for follower in self._watched() for event in follower.poll()]
+            for follower, event in news:
+                yield follower.run, event
+            if not news:
+                if all(follower.finished for follower in self.followers.values()):
+                    return
+                yield self.runs[0], None
+                time.sleep(POLL_SECONDS)
+
+    def _watched(self) -> list[Follower]:
+        return [follower for follower in self.followers.values() if not follower.finished]
+
+    def _drive(self) -> None:
+        if not (self._driving or self._take_over()):
+            return
+        live = [f for f in self._watched() if f.run.state is not RunState.QUEUED or f.run.handle]
+        waiting = [f for f in self._watched() if f.run.state is RunState.QUEUED and not f.run.handle]
+        for follower in waiting[: max(0, self.jobs - len(live))]:
+            self._start(follower)
+
+    def _start(self, follower: Follower) -> None:
+        run = self.store.run(follower.run.id)
+        if run.state is RunState.QUEUED and not run.handle:
+            try:
+                run = runs.submit(self.store, run)
+            except JupyterctlError:
+                run = self.store.run(run.id)
+        follower.run = run
+
+    def _take_over(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        self._driving = True
+        for follower in self.followers.values():
+            follower.run = self.store.run(follower.run.id)
+        return True
+
+
+def detach(name: str) -> None:
+    """Let a process of its own drive the sweep."""
+    from ..transport import process
+
+    process.spawn([sys.executable, "-m", "jupyterctl.core.sweep", name], Path.cwd())
+
+
+def _lock_file(name: str) -> Path:
+    return paths.private(paths.state() / "sweeps") / name
+
+
+def _jobs(name: str) -> int:
+    try:
+        return max(1, int(_lock_file(name).read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        return 1
+
+
+def main() -> None:
+    """Drive the sweep named on the command line to its end."""
+    for _ in follow(Store(), sys.argv[1]):
+        pass
+
+
+if __name__ == "__main__":
+    main()
