@@ -31,6 +31,7 @@ from pathlib import Path
 
 import pytest
 
+CACHE = Path.home() / ".cache/jupyterctl-tests"
 REQUIREMENTS = ("ipykernel", "papermill", "pip")
 VERSION = ".".join(map(str, sys.version_info[:3]))
 SUBDIR = "linux-aarch64" if platform.machine() == "aarch64" else "linux-64"
@@ -42,22 +43,40 @@ Entry = tuple[str, Path | bytes]
 
 
 def build_channel() -> Path:
-    """The channel's folder, built now if this machine has none yet (about 30 s); skips the test where it cannot be."""
+    """The channel's folder, built now if this machine has none yet (10 s); skips the test where it cannot be."""
+    return _built() / "channel"
+
+
+def wheels() -> Path:
+    """The folder of the wheels it was made of, for pip and uv without an index."""
+    return _built() / "wheels"
+
+
+def _built() -> Path:
     key = hashlib.sha256(f"{VERSION} {sys.base_prefix} {REQUIREMENTS} {Path(__file__).read_text()}".encode())
-    channel = Path.home() / ".cache/jupyterctl-tests" / f"channel-{MINOR}-{key.hexdigest()[:12]}"
-    if not (channel / "noarch/repodata.json").exists():
+    place = CACHE / f"conda-{MINOR}-{key.hexdigest()[:12]}"
+    if not place.exists():
         _require("patchelf", "strip")
-        channel.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=channel.parent, prefix="building-") as folder:
-            _build(Path(folder))
-            _settle(Path(folder) / "channel", channel)
-    return channel
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE, prefix="building-", ignore_cleanup_errors=True) as folder:
+            _build(Path(folder) / "new")
+            _settle(Path(folder) / "new", place)
+    return place
 
 
 def make_environment(prefix: Path) -> Path:
-    """A conda environment with ipykernel and papermill, made by the code of `jupyterctl env create`."""
+    """A conda environment with ipykernel and papermill, made by the code of `jupyterctl env create`.
+
+    Packages are unpacked once for all tests, so that the second environment takes less than a second.
+    """
+    from jupyterctl import paths
     from jupyterctl.environments import create
 
+    shared, own = CACHE / "packages", paths.cache() / "conda-packages"
+    shared.mkdir(parents=True, exist_ok=True)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    if not own.exists():
+        own.symlink_to(shared)
     return create.create(
         prefix=prefix, packages=("ipykernel", "papermill"), channels=(build_channel().as_uri(),)
     ).prefix
@@ -69,12 +88,12 @@ def _require(*programs: str) -> None:
         pytest.skip(f"the conda channel needs {' and '.join(absent)} (Debian: apt install patchelf binutils)")
 
 
-def _settle(built: Path, channel: Path) -> None:
-    """Put the finished channel in its place; another test process may have been faster."""
+def _settle(built: Path, place: Path) -> None:
+    """Put what is finished in its place; another test process may have been faster."""
     try:
-        built.rename(channel)
+        built.rename(place)
     except OSError:
-        if not channel.exists():
+        if not place.exists():
             raise
 
 
@@ -92,6 +111,7 @@ def _build(folder: Path) -> None:
         "import asyncio, os, sys; from rattler.index import index_fs; asyncio.run(index_fs(sys.argv[1])); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", code, folder / "channel"], check=True, timeout=60)
+    shutil.rmtree(layout)
 
 
 def _wheels(folder: Path) -> list[Path]:

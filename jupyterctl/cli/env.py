@@ -50,8 +50,8 @@ def show(*, name: str, as_json: bool) -> None:
     if as_json:
         output.document(_record(found))
         return
-    rows = [("name", found.name), ("kind", found.kind), ("prefix", str(found.prefix)), ("python", str(found.python))]
-    rows += list(found.packages.items())
+    rows = [("name", found.name), ("kind", found.kind), ("prefix", str(found.prefix))]
+    rows += [("interpreter", str(found.python)), *found.packages.items()]
     rows += [("made by", "jupyterctl")] if found.made_here else []
     output.table(("what", "value"), [*rows, ("in a profile", f'environment = "{spec_of(found)}"')])
     if "ipykernel" not in found.packages:
@@ -91,7 +91,7 @@ def create(
     if as_json:
         output.document(_record(made))
     seconds = monotonic() - began
-    diagnostics.info(f"made `{made.name}` in {seconds:.0f} s: python {made.version} in {tilde(made.prefix)}")
+    diagnostics.info(f"made `{made.name}` in {seconds:.1f} s: python {made.version} in {tilde(made.prefix)}")
     diagnostics.info(f"use it: jupyterctl run NOTEBOOK -e {shlex.quote(spec_of(made))}")
     diagnostics.info(f'or in a profile: environment = "{spec_of(made)}"')
 

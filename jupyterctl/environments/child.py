@@ -45,7 +45,7 @@ def install(prefix: Path, command: list[str], report: Report) -> None:
 
     def heard(line: str) -> None:
         said.append(line)
-        if line.strip():
+        if line.strip() and not line.startswith(" + "):  # uv's list of what it installed
             report(Step(step="pip", text=line.strip()))
 
     if run(command, heard):

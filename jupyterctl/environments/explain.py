@@ -15,7 +15,7 @@ _UNREACHABLE = re.compile(
 )
 _NO_CHANNEL = re.compile(r"could not find subdir '[^']+' in channel '([^']+)'")
 _NO_PACKAGE = re.compile(
-    r"No candidates were found for ([^\n]+?)\.?(?:\n|$)|Because (\S+) was not found in the package registry"
+    r"No candidates were found for ([^\n]+?)(?: \*)?\.?(?:\n|$)|Because (\S+) was not found in the package registry"
     r"|No matching distribution found for (\S+)"
 )
 _NOISE = re.compile(r"^(?:[\s│├└─╰▶\u00d7]|\w*Error: |ERROR: |error: |Caused by: )+|^Using Python .*")

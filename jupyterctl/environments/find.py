@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .. import paths
 from .environment import Environment, is_conda, pyenv_root, read, tilde
-from .searchpath import listing
+from .searchpath import listing, settings
 
 Candidate = tuple[Path, str]
 """A folder that may be an environment, and what it is to the notebook, to go into a sentence."""
@@ -45,7 +45,7 @@ def found(near: Path) -> Iterator[tuple[Environment, str]]:
 
 def half_made(prefix: Path) -> Path:
     """The lock that lies beside an environment while it is being made; what it leaves behind is half an environment."""
-    return prefix.with_name(f".{prefix.name}.making")
+    return prefix.parent / f".{prefix.name}.making"
 
 
 def conda_registry() -> Path:
@@ -168,9 +168,10 @@ def _elsewhere(near: Path) -> Iterator[Path]:
 
 def _on_path() -> Iterator[Path]:
     """The installation of the `python3` that a shell would start; a shim of pyenv leads to none."""
-    python = shutil.which("python3", path=os.environ.get("PATH", os.defpath) + os.pathsep + os.defpath)
+    python = shutil.which("python3")
     if python:
-        yield Path(python).parent.parent
+        prefix = Path(python).parent.parent
+        yield prefix if settings(prefix) or is_conda(prefix) else Path(python).resolve().parent.parent
     yield Path("/usr")
 
 
