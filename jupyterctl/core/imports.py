@@ -21,7 +21,8 @@ from . import magics
 from .notebook import Notebook
 
 _INSTALL = re.compile(
-    r"^\s*[!%]\s*(?:\S*(?:pip3?|conda|mamba|micromamba|uv)\b(?:\s+pip)?)\s+(?:install|add)\s+(.+)$", re.MULTILINE
+    r"^\s*[!%]\s*(?:\S+\s+-m\s+)?\S*?(?:pip3?|conda|mamba|micromamba|uv)\s+(?:pip\s+)?(?:install|add)\s+(.+)$",
+    re.MULTILINE,
 )
 _WRITES = re.compile(r"\s*%%(?:writefile|file)\s+(?:-a\s+)?[\"']?(?:\S*/)?(\w+)\.py\b")
 _RUNS = re.compile(r"^\s*%run\s+(?:-\w+\s+)*[\"']?([^\s\"']+\.py)\b", re.MULTILINE)

@@ -93,7 +93,7 @@ def read(path: Path) -> Notebook:
     document = _decode(path, data)
     if not OLDEST <= document.nbformat <= NEWEST:
         raise NotebookError(
-            f"`{path}` has notebook format {document.nbformat}, and formats {OLDEST} to {NEWEST} can be read",
+            f"`{unreadable.told(path)}` has notebook format {document.nbformat}, not {OLDEST} to {NEWEST}",
             "open it in JupyterLab and save it again",
         )
     return _notebook(path, document)
@@ -104,7 +104,7 @@ def _decode(path: Path, data: bytes) -> _Document:
         return msgspec.json.decode(data, type=_Document)
     except msgspec.ValidationError as error:
         raise unreadable.foreign(path, error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _lenient(path, data)
 
 

@@ -299,6 +299,12 @@ class Session:
 
         return journal.events(records.journal(run.id))
 
+    def runner_log(self, run: Run) -> str:
+        """What the runner itself has logged, as far as it can be had."""
+        from . import runs
+
+        return runs.log(run)
+
     def rerun(self, run: Run) -> Run:
         """Make a run like this one, of the notebook as it is now."""
         from . import again
