@@ -93,7 +93,7 @@ class Store:
             where.append(f"state IN ({', '.join('?' * len(states))})")
             values += states
         query = "SELECT doc FROM runs" + (" WHERE " + " AND ".join(where) if where else "")
-        query += " ORDER BY created DESC, id DESC" + (f" LIMIT {int(limit)}" if limit is not None else "")
+        query += " ORDER BY created DESC, rowid DESC" + (f" LIMIT {int(limit)}" if limit is not None else "")
         return [_decode(row[0]) for row in self._rows(query, values)]
 
     def ids(self, prefix: str) -> list[str]:
@@ -230,6 +230,7 @@ def records() -> Iterator[Run]:
 
 def _put(connection: sqlite3.Connection, run: Run) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO runs (id, created, state, target, sweep, doc) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, created, state, target, sweep, doc) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET state = excluded.state, doc = excluded.doc",
         (run.id, run.created, run.state.value, run.target, run.sweep, _encode(run)),
     )

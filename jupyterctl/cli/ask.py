@@ -11,6 +11,8 @@ import click
 from ..errors import UsageError
 from . import diagnostics
 
+YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
 
 def someone() -> bool:
     """Whether a person can be asked: both what they type and what they see are a terminal."""
@@ -30,12 +32,12 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def text(question: str, read: Callable[[str], Any], default: str | None = None) -> Any:
-    """An answer as `read` makes of it; asked again, with its words, as long as it raises ValueError."""
+    """An answer as `read` makes of it; asked again, with its words, as long as it raises ValueError or UsageError."""
 
     def value(answer: str) -> Any:
         try:
             return read(answer)
-        except ValueError as error:
+        except (ValueError, UsageError) as error:
             raise click.UsageError(str(error)) from error
 
     return click.prompt(question, default=default, value_proc=value, show_default=bool(default), err=True)

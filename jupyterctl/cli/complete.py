@@ -30,3 +30,11 @@ def complete_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -
     from .. import target
 
     return [name for name in target.kinds() if name.startswith(incomplete)]
+
+
+def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Ids of runs, the newest first."""
+    del ctx, param
+    from ..store import Store
+
+    return Store().ids(incomplete)[:50]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,8 @@ def edit(*, name: str, project: bool | None) -> int:
     """Open NAME in $VISUAL or $EDITOR, and check what was written."""
     session = Session()
     file = _one_file(session.profile_files(name, project=project), name)
+    if not (ask.someone() or os.environ.get("VISUAL") or os.environ.get("EDITOR")):
+        raise UsageError("there is no terminal to edit at", "set EDITOR to a program that needs none")
     while True:
         click.edit(filename=str(file))
         entry = session.entry(name)
@@ -126,14 +130,24 @@ def import_(*, source: str, names: tuple[str, ...], everything: bool, project: b
     session = Session()
     found = session.candidates(source)
     if not as_json:
-        output.table(("name", "kind", "state"), [(one.name, one.kind or "?", _state(one.error)) for one in found])
+        rows = [(one.name, one.kind or "?", _state(one.error), one.summary) for one in found]
+        output.table(("name", "kind", "state", "settings"), rows)
+    asking = ask.someone() and not as_json
+    if everything:
+        chosen = _new_ones(session, found, project=project, yes=yes)
+    elif not names and asking and found:
+        chosen = ask.text("Import which (names, nothing for none)", lambda answer: _named(found, answer.split()), "")
+    else:
+        chosen = _named(found, names)
+    allowed = [(one, _replace(session, one.name, project=project, yes=yes, asking=asking)) for one in chosen]
     written = {}
-    for one in _chosen(found, names, everything=everything, asking=ask.someone() and not as_json):
-        replace = _replace(session, one.name, project=project, yes=yes, asking=ask.someone())
+    for one, replace in allowed:
         written[one.name] = session.import_profile(one, project=project, replace=replace)
         diagnostics.info(f"wrote {written[one.name]}")
     if as_json:
         output.document({"profiles": [_record(one.name, one.kind, written.get(one.name), one.error) for one in found]})
+    elif not chosen and found:
+        diagnostics.info("nothing imported; name what to import, or add --all")
 
 
 @profile.command()
@@ -157,12 +171,16 @@ def _state(error: ConfigError | None) -> str:
 
 
 def _replace(session: Session, name: str, *, project: bool, yes: bool, asking: bool) -> bool:
-    """Whether a profile that is there already is to be replaced: by `--yes`, or asked for."""
+    """Whether a profile that is there already is to be replaced: `--yes` says so, or the person."""
     file = session.profile_file(name, project=project)
-    if not yes and asking and file.exists():
-        ask.confirm(f"Replace profile `{name}`, {file}?", yes=False)
-        return True
-    return yes
+    if yes or not file.exists():
+        return yes
+    if not asking:
+        raise UsageError(
+            f"profile `{name}` is there already: `{file}`", "take another name, or add --yes to replace it"
+        )
+    ask.confirm(f"Replace profile `{name}`, {file}?", yes=False)
+    return True
 
 
 def _kind(session: Session, name: str, *, asking: bool) -> str:
@@ -188,21 +206,24 @@ def _one_file(files: list[Path], name: str) -> Path:
     return Path(ask.choose("Edit which", [str(file) for file in files]))
 
 
-def _chosen(found: list[Candidate], names: tuple[str, ...], *, everything: bool, asking: bool) -> list[Candidate]:
-    """The candidates to import: all that are valid, those named, or those asked for."""
-    if everything:
-        return [one for one in found if one.error is None]
+def _new_ones(session: Session, found: list[Candidate], *, project: bool, yes: bool) -> list[Candidate]:
+    """The valid candidates that are not there yet; with `--yes` those that are, too."""
+    chosen = []
+    for one in found:
+        file = session.profile_file(one.name, project=project)
+        if one.error is not None:
+            diagnostics.warning(one.error.message, one.error.hint)
+        elif file.exists() and not yes:
+            diagnostics.info(f"kept {file}; --yes replaces it")
+        else:
+            chosen.append(one)
+    return chosen
+
+
+def _named(found: list[Candidate], names: Sequence[str]) -> list[Candidate]:
+    """The candidates of some names; NotFoundError for one that is not in the list."""
     by_name = {one.name: one for one in found}
-
-    def read(answer: str) -> list[Candidate]:
-        unknown = [name for name in answer.split() if name not in by_name]
-        if unknown:
-            raise ValueError(f"`{unknown[0]}` is not in the list")
-        return [by_name[name] for name in answer.split()]
-
-    if not names and asking:
-        return list(ask.text("Import which (names, nothing for none)", read, ""))
-    try:
-        return read(" ".join(names))
-    except ValueError as error:
-        raise NotFoundError(str(error), f"the list has: {', '.join(by_name)}") from error
+    for name in names:
+        if name not in by_name:
+            raise NotFoundError(f"`{name}` is not in the list", f"the list has: {', '.join(by_name)}")
+    return [by_name[name] for name in names]

@@ -22,7 +22,7 @@ class KindCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Look for `--kind` before all else: what the other flags are depends on it."""
         kind = _given_kind(args)
-        if kind is not None:
+        if kind is not None and not (ctx.resilient_parsing and kind not in target.kinds()):
             ctx.meta[_PREFIX] = fields(kind)
         try:
             return super().parse_args(ctx, args)

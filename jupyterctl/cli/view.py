@@ -65,18 +65,20 @@ class Plain:
         done = cells.take(event)
         if "seq" not in event:
             connection(event)
+        elif event["event"] == "ended":
+            self.line(run, words.outcome(run))
+        elif self.several:
+            return
         elif done is not None:
             self.line(run, f"[{done.number}/{cells.total}] {done.status} {words.seconds(done.seconds)}  {done.text}")
         elif event["event"] == "output":
             self._output(run, event)
         elif event["event"] == "retry":
-            self.line(run, f"attempt {event['attempt']} of {event['of']}: {event['status']}")
-        elif event["event"] == "ended":
-            self.line(run, words.outcome(run))
+            self.line(run, f"attempt {event['attempt']} of {event['of']}: the one before {event['status']}")
 
     def line(self, run: Run, text: str) -> None:
         """One line, with the run's name where there are several."""
-        output.line(f"{run.id}  {text}" if self.several else text)
+        output.line(f"{run.id}  {words.parameters(run)}  {text}" if self.several else text)
         sys.stdout.flush()
 
     def _output(self, run: Run, event: Event) -> None:
@@ -142,13 +144,18 @@ def connection(event: Event) -> None:
         diagnostics.info("the place answers again")
 
 
-def conclude(run: Run, where: Path | None) -> None:
-    """After the last event: where the result is; for a run that went wrong two lines on stderr."""
+def result(run: Run, where: Path | None) -> None:
+    """Where the result is, or why it is not where it was asked for."""
     if where is not None:
         diagnostics.info(f"result: {where}")
     if run.undelivered:
-        hint = f"the result is kept; `jupyterctl runs fetch {run.id} -o PATH` puts it elsewhere"
+        hint = f"it is kept; `jupyterctl runs fetch {run.id} -o PATH` puts it elsewhere"
         diagnostics.error(f"the result could not be put where it was asked for: {run.undelivered}", hint)
+
+
+def conclude(run: Run, where: Path | None) -> None:
+    """After the last event: where the result is; for a run that went wrong two lines on stderr."""
+    result(run, where)
     if run.state.ended and run.state is not RunState.SUCCEEDED:
         where_in = f" in cell {run.error.cell}" if run.error and run.error.cell is not None else ""
         diagnostics.error(f"`{run.id}` {run.state}{where_in}: {words.failure(run)}", f"jupyterctl runs show {run.id}")

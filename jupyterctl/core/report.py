@@ -111,8 +111,7 @@ def _outputs(store: Store, first: Run, second: Run) -> list[str]:
 
 
 def _plain_difference(first: Run, second: Run) -> list[str]:
-    texts = [_text(run) for run in (first, second)]
-    return list(difflib.unified_diff(*texts, first.id, second.id, lineterm="", n=1))
+    return list(difflib.unified_diff(_text(first), _text(second), first.id, second.id, lineterm="", n=1))
 
 
 def _text(run: Run) -> list[str]:

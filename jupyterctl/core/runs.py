@@ -313,3 +313,14 @@ def output(run: Run) -> Path | None:
         return Path(run.output)
     result = records.directory(run.id) / records.OUTPUT
     return result if result.exists() else None
+
+
+def log(run: Run) -> str:
+    """The runner's log, fetched anew while the run goes on."""
+    file = records.directory(run.id) / records.LOG
+    if run.handle and not run.collected:
+        try:
+            target_of(run).collect(run.handle, records.LOG, file)
+        except (FileNotFoundError, JupyterctlError):
+            pass
+    return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""

@@ -25,6 +25,12 @@ import threading
 import time
 import uuid
 from datetime import datetime, timezone
+from typing import Any, Dict, Tuple
+
+Failure = Dict[str, Any]
+"""Why an attempt did not succeed: name, value, cell, traceback."""
+Process = Tuple[int, int, int, float]
+"""Of one process: parent, session, resident bytes, processor seconds."""
 
 EXIT_CODES = {"succeeded": 0, "failed": 1, "lost": 3, "cancelled": 4, "timed-out": 5, "kernel-died": 6}
 TEXT_LIMIT = 4096
@@ -43,7 +49,7 @@ RESERVE_BYTES = 256 * 1024
 class Task:
     """What `params.json` asks for; times in seconds."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         with open(os.path.join(directory, "params.json"), encoding="utf-8") as file:
             given = json.load(file)
         self.directory = directory
@@ -67,17 +73,17 @@ class Task:
 class Mask:
     """Replaces secret values by `***` in everything that is written."""
 
-    def __init__(self, values):
+    def __init__(self, values: list[str]) -> None:
         parts = {line for value in values for line in [value, *value.splitlines()] if len(line) >= 4}
         self.parts = sorted(parts, key=len, reverse=True)
 
-    def text(self, text):
+    def text(self, text: str) -> str:
         """The text without any secret."""
         for part in self.parts:
             text = text.replace(part, "***")
         return text
 
-    def json_text(self, text):
+    def json_text(self, text: str) -> str:
         """The same for a JSON document, where a secret stands escaped."""
         for part in self.parts:
             for ascii_only in (False, True):
@@ -88,7 +94,7 @@ class Mask:
 class Journal:
     """Appends events; keeps what a full disk refuses and writes it when there is room again."""
 
-    def __init__(self, directory, mask):
+    def __init__(self, directory: str, mask: Mask) -> None:
         self.path = os.path.join(directory, "events.jsonl")
         self.reserve = os.path.join(directory, ".reserve")
         self.mask = mask
@@ -102,11 +108,11 @@ class Journal:
         except OSError:
             pass
 
-    def _lines(self):
+    def _lines(self) -> int:
         with open(self.path, "rb") as file:
             return sum(1 for _ in file)
 
-    def write(self, event, **fields):
+    def write(self, event: str, **fields: object) -> None:
         """One event: `event`, `seq`, `time` and its own fields."""
         moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         with self.lock:
@@ -115,7 +121,7 @@ class Journal:
             self.seq += 1
             self._flush()
 
-    def _flush(self):
+    def _flush(self) -> None:
         try:
             while self.pending:
                 self.pending = self.pending[os.write(self.file, self.pending) :]
@@ -123,12 +129,12 @@ class Journal:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
 
-    def last(self, event, **fields):
+    def last(self, event: str, **fields: object) -> None:
         """The last event: the reserve is given up for it."""
         self.release()
         self.write(event, **fields)
 
-    def release(self):
+    def release(self) -> None:
         """Give the reserved room back."""
         try:
             os.unlink(self.reserve)
@@ -139,17 +145,17 @@ class Journal:
 class Output:
     """Saves the notebook atomically as it grows, to the run's directory and where the user asked for it."""
 
-    def __init__(self, task, journal):
+    def __init__(self, task: Task, journal: Journal) -> None:
         self.path = os.path.join(task.directory, "out.ipynb")
         self.copy = task.output
         self.mask = task.mask
         self.journal = journal
         self.next_save = 0.0
-        self.digest = None
-        self.size = None
-        self.undelivered = None
+        self.digest: str | None = None
+        self.size: int | None = None
+        self.undelivered: str | None = None
 
-    def save_if_due(self, notebook):
+    def save_if_due(self, notebook: Any) -> None:
         """Save unless the last save was a moment ago; a full disk is met again at the last save."""
         if time.monotonic() >= self.next_save:
             try:
@@ -157,7 +163,7 @@ class Output:
             except OSError as error:
                 log("could not save: %s" % error)
 
-    def save(self, notebook):
+    def save(self, notebook: Any) -> None:
         """Save now; raises OSError where the run's own directory takes nothing."""
         import nbformat
 
@@ -168,20 +174,20 @@ class Output:
             replace(self.path, data)
             self.digest, self.size = hashlib.sha256(data).hexdigest(), len(data)
             if self.copy:
-                self._deliver(data)
+                self._deliver(self.copy, data)
         finally:
             took = time.monotonic() - began
             self.next_save = time.monotonic() + max(SAVE_EVERY, 10 * took)
 
-    def _deliver(self, data):
+    def _deliver(self, path: str, data: bytes) -> None:
         try:
-            replace(self.copy, data)
+            replace(path, data)
             self.undelivered = None
         except OSError as error:
-            self.undelivered = "%s: %s" % (error.strerror, self.copy)
+            self.undelivered = "%s: %s" % (error.strerror, path)
 
 
-def replace(path, data):
+def replace(path: str, data: bytes) -> None:
     """Write a file atomically: temporary file beside it, fsync, rename."""
     temporary = os.path.join(os.path.dirname(path), ".%s.%d.tmp" % (os.path.basename(path)[:100], os.getpid()))
     try:
@@ -201,7 +207,7 @@ def replace(path, data):
 class Kernel:
     """The kernel's process, started here so that papermill can be imported while it comes up."""
 
-    def __init__(self, task):
+    def __init__(self, task: Task) -> None:
         self.task = task
         self.folder = tempfile.mkdtemp(prefix="jupyterctl-")
         self.connection_file = os.path.join(self.folder, "kernel.json")
@@ -218,7 +224,7 @@ class Kernel:
             start_new_session=True,
         )
 
-    def _command(self):
+    def _command(self) -> tuple[str, list[str], dict[str, str], str]:
         task = self.task
         if task.language == "python" and task.kernel == "auto":
             launcher = [task.kernel_python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -227,19 +233,19 @@ class Kernel:
         command = [part.replace("{resource_dir}", spec.resource_dir) for part in spec.argv]
         return name, command, spec.env, spec.interrupt_mode
 
-    def _write_connection(self):
+    def _write_connection(self) -> None:
         """Sockets of the file system: no port to be taken by another kernel, and nobody else may connect."""
-        info = {"transport": "ipc", "ip": os.path.join(self.folder, "kernel"), "key": uuid.uuid4().hex}
+        info: dict[str, Any] = {"transport": "ipc", "ip": os.path.join(self.folder, "kernel"), "key": uuid.uuid4().hex}
         names = ("shell", "iopub", "stdin", "control", "hb")
         info.update({name + "_port": number for number, name in enumerate(names, 1)})
         info.update(signature_scheme="hmac-sha256", kernel_name=self.name)
         with open(os.open(self.connection_file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
             json.dump(info, file)
 
-    def manager(self, client_class):
+    def manager(self, client_class: type) -> Any:
         """A jupyter_client manager of the process that runs already."""
         from jupyter_client.manager import AsyncKernelManager
-        from jupyter_client.provisioning import LocalProvisioner
+        from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
         manager = AsyncKernelManager(connection_file=self.connection_file, kernel_name=self.name)
         manager.load_connection_file()
@@ -249,10 +255,10 @@ class Kernel:
         manager.provisioner = provisioner
         return manager
 
-    def interrupt(self):
+    def interrupt(self) -> None:
         """As Jupyter does: SIGINT to the kernel's process group, or a message where its spec says so."""
         if self.interrupt_mode == "message":
-            from jupyter_client.blocking import BlockingKernelClient
+            from jupyter_client.blocking.client import BlockingKernelClient
 
             client = BlockingKernelClient(connection_file=self.connection_file)
             client.load_connection_file()
@@ -264,7 +270,7 @@ class Kernel:
         except ProcessLookupError:
             pass
 
-    def kill(self):
+    def kill(self) -> None:
         """End the kernel and every process that came from it, at once."""
         for pid in self._tree():
             try:
@@ -272,7 +278,7 @@ class Kernel:
             except (ProcessLookupError, PermissionError):
                 pass
 
-    def end(self, client, force):
+    def end(self, client: Any, force: bool) -> None:
         """Let the kernel run its exit handlers, then make sure that nothing of it is left; `force` skips the first."""
         if self.process.poll() is None and client is not None and not force:
             self._ask_to_shut_down(client)
@@ -288,12 +294,12 @@ class Kernel:
             os.unlink(os.path.join(self.folder, name))
         os.rmdir(self.folder)
 
-    def _ask_to_shut_down(self, client):
+    def _ask_to_shut_down(self, client: Any) -> None:
         """ipykernel is asked on its shell channel: on the control channel's thread its end can wait for itself forever."""
         channel = client.shell_channel if self.name == "python3" else client.control_channel
         channel.send(client.session.msg("shutdown_request", {"restart": False}))
 
-    def death(self):
+    def death(self) -> tuple[str, str]:
         """Why the kernel is gone: (name, value) of the error."""
         code = self.process.wait()
         if code == -signal.SIGKILL and oom_kills() > self.oom_kills:
@@ -302,13 +308,13 @@ class Kernel:
             return "KernelDied", "the kernel was killed by %s" % signal.Signals(-code).name
         return "KernelDied", "the kernel exited with code %d" % code
 
-    def usage(self):
+    def usage(self) -> dict[str, float]:
         """Memory and processor time of the kernel and its children."""
         table = processes()
         members = [table[pid] for pid in self._tree(table) if pid in table]
         return {"rss_bytes": sum(m[2] for m in members), "cpu_seconds": round(sum(m[3] for m in members), 2)}
 
-    def _tree(self, table=None):
+    def _tree(self, table: dict[int, Process] | None = None) -> set[int]:
         """Pids of the kernel, its session and its descendants, and of what left both but carries the run's mark."""
         table = processes() if table is None else table
         tree = {self.process.pid}
@@ -321,7 +327,7 @@ class Kernel:
         return (tree | {pid for pid in table if marked(pid, mark)}) - {os.getpid()}
 
 
-def marked(pid, mark):
+def marked(pid: int, mark: bytes) -> bool:
     """Whether a process was started with the run's mark in its environment (where the system tells)."""
     try:
         with open("/proc/%d/environ" % pid, "rb") as file:
@@ -330,7 +336,7 @@ def marked(pid, mark):
         return False
 
 
-def processes():
+def processes() -> dict[int, Process]:
     """Every process: pid to (parent, session, resident bytes, processor seconds)."""
     if not os.path.isdir("/proc/self"):
         return processes_by_ps()
@@ -346,7 +352,7 @@ def processes():
     return table
 
 
-def processes_by_ps():
+def processes_by_ps() -> dict[int, Process]:
     """The same where there is no /proc."""
     table = {}
     listing = subprocess.run(["ps", "-axo", "pid=,ppid=,sess=,rss=,time="], capture_output=True, text=True, check=False)
@@ -359,7 +365,7 @@ def processes_by_ps():
     return table
 
 
-def oom_kills():
+def oom_kills() -> int:
     """How many processes this machine's kernel has killed for want of memory, 0 where it does not tell."""
     try:
         with open("/proc/vmstat", encoding="ascii") as file:
@@ -368,7 +374,7 @@ def oom_kills():
         return 0
 
 
-def find_kernelspec(name, language):
+def find_kernelspec(name: str, language: str) -> tuple[str, Any]:
     """(name, spec) of the kernel named, else of one that speaks the notebook's language."""
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
@@ -389,27 +395,26 @@ class Stopped(Exception):
 class Execution:
     """One attempt: its state, its clock, and what the engine's hooks report."""
 
-    def __init__(self, task, journal, attempt):
+    def __init__(self, task: Task, journal: Journal, attempt: int) -> None:
         self.task, self.journal, self.attempt = task, journal, attempt
         self.output = Output(task, journal)
-        self.kernel = None
-        self.client = None
-        self.notebook = None
-        self.stop_reason = None
-        self.kill_at = None
-        self.failure = None
+        self.kernel: Any = None
+        self.client: Any = None
+        self.notebook: Any = None
+        self.stop_reason: tuple[str, str, str] | None = None
+        self.kill_at: float | None = None
+        self.failure: Failure | None = None
         self.early = False
-        self.cell = None
-        self.cell_began = None
-        self.cells_done = 0
-        self.stream = None
+        self.cell: int | None = None
+        self.cell_began = 0.0
+        self.stream: tuple[int, str, list[str]] | None = None
         self.began = time.monotonic()
         self.done = threading.Event()
         self.stream_lock = threading.Lock()
 
     # -- asked to stop -------------------------------------------------------------------------------------------
 
-    def stop(self, status, name, value):
+    def stop(self, status: str, name: str, value: str) -> None:
         """Ask for a graceful end; the first reason stands. Safe in a signal handler."""
         if self.stop_reason is None:
             self.stop_reason = (status, name, value)
@@ -419,7 +424,7 @@ class Execution:
                     self.kill_at = time.monotonic()
                 self.kernel.interrupt()
 
-    def pulse(self):
+    def pulse(self) -> None:
         """The clock's thread: journal what is buffered, tell that we live, end what takes too long."""
         next_alive = time.monotonic() + ALIVE_EVERY
         while not self.done.wait(PULSE):
@@ -428,8 +433,8 @@ class Execution:
             if now >= next_alive:
                 next_alive = now + ALIVE_EVERY
                 self.journal.write("alive", **self.kernel.usage(), disk_free=disk_free(self.task.directory))
-            limit, began = self.task.cell_timeout, self.cell_began
-            if limit and began is not None and now - began >= limit:
+            limit = self.task.cell_timeout
+            if limit and self.cell is not None and now - self.cell_began >= limit:
                 self.stop("timed-out", "CellTimeout", "a cell took longer than %g s" % limit)
             if self.task.timeout and now - self.began >= self.task.timeout:
                 self.stop("timed-out", "RunTimeout", "the run took longer than %g s" % self.task.timeout)
@@ -439,7 +444,7 @@ class Execution:
 
     # -- told by the engine --------------------------------------------------------------------------------------
 
-    def notebook_started(self, notebook, info):
+    def notebook_started(self, notebook: Any, info: dict[str, Any]) -> None:
         """The kernel answers and the notebook has its parameters."""
         from importlib.metadata import version
 
@@ -454,29 +459,29 @@ class Execution:
             attempt=self.attempt,
         )
 
-    def cell_started(self, cell, index):
+    def cell_started(self, cell: Any, index: int) -> None:
         """A cell is about to execute; Stopped where it must not."""
         if self.stop_reason or self.early:
             raise Stopped
         if runs(cell):
             line = next(line.strip() for line in cell.source.splitlines() if line.strip())
             self.journal.write("cell", index=index, source=line[:200])
-            self.cell, self.cell_began = index, time.monotonic()
+            self.cell_began = time.monotonic()
+            self.cell = index
             log("[cell %d] %s" % (index, line[:100]))
 
-    def cell_ended(self, cell, index, status):
+    def cell_ended(self, cell: Any, index: int, status: str) -> None:
         """A cell is over; `status` is ok, error, interrupted or died."""
         self.flush_stream()
         if self.cell == index:
             seconds = time.monotonic() - self.cell_began
-            self.cell = self.cell_began = None
-            self.cells_done += status == "ok"
+            self.cell = None
             join_streams(cell)
             self.journal.write("cell-done", index=index, status=status, seconds=round(seconds, 3))
         if self.output.next_save <= time.monotonic():
             self.output.save_if_due(self.notebook)
 
-    def cell_output(self, index, output):
+    def cell_output(self, index: int, output: Any) -> None:
         """An output arrived: streams are gathered for a moment, anything else is journalled at once."""
         if output.output_type == "stream":
             with self.stream_lock:
@@ -489,12 +494,12 @@ class Execution:
             self.journal.write("output", index=index, **summary(output))
         self.output.save_if_due(self.notebook)
 
-    def flush_stream(self):
+    def flush_stream(self) -> None:
         """Journal the stream text gathered so far."""
         with self.stream_lock:
             self._write_stream()
 
-    def _write_stream(self):
+    def _write_stream(self) -> None:
         if self.stream:
             index, name, parts = self.stream
             self.stream = None
@@ -502,7 +507,7 @@ class Execution:
 
     # -- the outcome ---------------------------------------------------------------------------------------------
 
-    def outcome(self, error):
+    def outcome(self, error: Exception | None) -> tuple[str, Failure | None]:
         """(status, error or None) of the attempt; `error` is what papermill raised outside any cell."""
         if self.stop_reason:
             status, name, value = self.stop_reason
@@ -516,7 +521,7 @@ class Execution:
             return "failed", {"name": type(error).__name__, "value": str(error)[:2000], "cell": None, "traceback": []}
         return "succeeded", None
 
-    def fail(self, cell, index, error):
+    def fail(self, cell: Any, index: int, error: Exception | None) -> None:
         """A cell raised: remember how; sys.exit() and sys.exit(0) are an early, good end."""
         outputs = [output for output in cell.get("outputs", ()) if output.output_type == "error"]
         name, value = (outputs[-1].ename, outputs[-1].evalue) if outputs else (type(error).__name__, str(error))
@@ -528,19 +533,19 @@ class Execution:
         self.failure = {"name": name, "value": value[:2000], "cell": index, "traceback": text.splitlines()}
 
 
-def runs(cell):
+def runs(cell: Any) -> bool:
     """Whether a cell is executed at all."""
     return cell.cell_type == "code" and bool(cell.source.strip())
 
 
-def cut(text):
+def cut(text: str) -> dict[str, Any]:
     """The end of a text, at most TEXT_LIMIT characters, with how many are missing."""
     if len(text) <= TEXT_LIMIT:
         return {"text": text}
     return {"text": text[-TEXT_LIMIT:], "cut": len(text) - TEXT_LIMIT}
 
 
-def summary(output):
+def summary(output: Any) -> dict[str, Any]:
     """The journal's fields for an output that is not a stream."""
     if output.output_type == "error":
         return {"kind": "error", "name": output.ename, **cut("%s: %s" % (output.ename, output.evalue))}
@@ -550,9 +555,9 @@ def summary(output):
     return {"kind": kind, "mime": sizes, **cut(data.get("text/plain", ""))}
 
 
-def join_streams(cell):
+def join_streams(cell: Any) -> None:
     """Join neighbouring stream outputs of one name, as a notebook saved by hand has them."""
-    joined = []
+    joined: list[list[Any]] = []
     for output in cell.get("outputs", ()):
         last = joined[-1] if joined else None
         if last and output.output_type == "stream" and last[0].output_type == "stream" and last[0].name == output.name:
@@ -565,13 +570,13 @@ def join_streams(cell):
     cell.outputs = [group[0] for group in joined]
 
 
-def disk_free(directory):
+def disk_free(directory: str) -> int:
     """Bytes free to us where the run's directory is."""
     usage = os.statvfs(directory)
     return usage.f_bavail * usage.f_frsize
 
 
-def log(text):
+def log(text: str) -> None:
     """A line for whoever looks at runner.log, or at the terminal that this runs in."""
     for stream in (sys.stderr, sys.stdout):
         try:
@@ -581,9 +586,9 @@ def log(text):
             pass
 
 
-def define_engine(execution):
+def define_engine(execution: Execution) -> type:
     """papermill's engine, client and manager of one execution; defined here because papermill is imported late."""
-    from jupyter_client.asynchronous import AsyncKernelClient
+    from jupyter_client.asynchronous.client import AsyncKernelClient
     from nbclient.exceptions import DeadKernelError
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine, NotebookExecutionManager
@@ -591,21 +596,21 @@ def define_engine(execution):
     class Ready(AsyncKernelClient):
         """Knows that the kernel is ready by its answer on both channels, without waiting for silence."""
 
-        async def wait_for_ready(self, timeout=None):
+        async def wait_for_ready(self, timeout: float | None = None) -> None:
             """Ask until the kernel answers on its shell and iopub channels; RuntimeError where it died or is late."""
             await ready(self, execution, timeout)
 
     class Client(PapermillNotebookClient):
         """Reports outputs as they come, and the payload by which `exit()` and `quit()` announce themselves."""
 
-        def process_message(self, msg, cell, cell_index):
+        def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
             """As nbclient does, then tell the execution of what was added."""
             output = super().process_message(msg, cell, cell_index)
             if output is not None:
                 execution.cell_output(cell_index, output)
             return output
 
-        async def _check_raise_for_error(self, cell, cell_index, exec_reply):
+        async def _check_raise_for_error(self, cell: Any, cell_index: int, exec_reply: Any) -> None:
             payload = (exec_reply or {}).get("content", {}).get("payload") or ()
             if any(part.get("source") == "ask_exit" for part in payload):
                 execution.early = True
@@ -614,29 +619,31 @@ def define_engine(execution):
     class Manager(NotebookExecutionManager):
         """Keeps papermill's metadata true and hands every step to the execution."""
 
-        status = "ok"
+        status: str | None = "ok"
 
-        def save(self, **kwargs):
+        def save(self, **kwargs: Any) -> None:
             """Saving is the execution's: atomic, and not more often than it pays."""
 
-        def autosave_cell(self):
+        def autosave_cell(self) -> None:
             """Likewise."""
 
-        def cell_start(self, cell, cell_index=None, **kwargs):
+        def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
             """Stopped where the run must not go on."""
             self.status = None
             execution.cell_started(cell, cell_index)
             super().cell_start(cell, cell_index, **kwargs)
             self.status = "ok"
 
-        def cell_exception(self, cell, cell_index=None, exception=None, **kwargs):
+        def cell_exception(
+            self, cell: Any, cell_index: int = 0, exception: Exception | None = None, **kwargs: Any
+        ) -> None:
             """A cell raised, or the kernel was interrupted or died in it."""
             execution.fail(cell, cell_index, exception)
             self.status = "interrupted" if execution.stop_reason else "ok" if execution.early else "error"
             if not execution.early:
                 super().cell_exception(cell, cell_index, exception=exception, **kwargs)
 
-        def cell_complete(self, cell, cell_index=None, **kwargs):
+        def cell_complete(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
             """A cell is over, or was never begun because the run stops."""
             if self.status is None:
                 return
@@ -645,14 +652,14 @@ def define_engine(execution):
             super().cell_complete(cell, cell_index, **kwargs)
             execution.cell_ended(cell, cell_index, self.status)
 
-        def died(self, cell, index):
+        def died(self, cell: Any, index: int) -> None:
             """Mark the cell in which the kernel died; papermill would call it completed."""
             self.status = "died"
             name, value = execution.kernel.death()
             execution.failure = {"status": "kernel-died", "name": name, "value": value, "cell": index, "traceback": []}
             NotebookExecutionManager.cell_exception(self, cell, index)
 
-        def notebook_complete(self, **kwargs):
+        def notebook_complete(self, **kwargs: Any) -> None:
             """Leave cells that never ran pending, where papermill would call them completed."""
             pending = [cell for cell in self.nb.cells if runs(cell) and cell.metadata.papermill["status"] == self.PENDING]
             super().notebook_complete(**kwargs)
@@ -663,7 +670,7 @@ def define_engine(execution):
         """papermill's own engine with our manager, client and kernel."""
 
         @classmethod
-        def execute_notebook(cls, nb, kernel_name, **kwargs):
+        def execute_notebook(cls, nb: Any, kernel_name: str, **kwargs: Any) -> Any:
             """Execute; the notebook is complete in memory whatever happens."""
             inject_secrets(nb, execution.task)
             manager = Manager(nb, progress_bar=False)
@@ -678,7 +685,7 @@ def define_engine(execution):
             return nb
 
         @classmethod
-        def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> None:
             """Attach to the kernel that is coming up and execute the cells."""
             client = Client(
                 nb_man,
@@ -698,7 +705,7 @@ def define_engine(execution):
     return Engine
 
 
-async def ready(client, execution, timeout):
+async def ready(client: Any, execution: Execution, timeout: float | None) -> None:
     """Ask for kernel_info until the answer came on shell and its idle status on iopub."""
     from queue import Empty
 
@@ -719,12 +726,12 @@ async def ready(client, execution, timeout):
         if execution.kernel.process.poll() is not None:
             raise RuntimeError("the kernel did not start: %s" % execution.kernel.death()[1])
         if time.monotonic() > deadline:
-            raise RuntimeError("the kernel did not answer within %g s" % timeout)
+            raise RuntimeError("the kernel did not answer within %g s" % (timeout or 60.0))
     execution.notebook_started(execution.notebook, reply["content"])
     execution.output.save_if_due(execution.notebook)
 
 
-def inject_secrets(notebook, task):
+def inject_secrets(notebook: Any, task: Task) -> None:
     """Give secrets that are parameters their value from the environment, by reference, after the other parameters."""
     if not task.secret_parameters or task.language != "python":
         return
@@ -739,7 +746,9 @@ def inject_secrets(notebook, task):
     notebook.cells.insert(where[-1] + 1 if where else 0, cell)
 
 
-def attempt(task, journal, number, executions):
+def attempt(
+    task: Task, journal: Journal, number: int, executions: list[Execution]
+) -> tuple[Execution, str, Failure | None]:
     """Run the notebook once: (execution, status, error)."""
     execution = Execution(task, journal, number)
     executions.append(execution)
@@ -760,9 +769,9 @@ def attempt(task, journal, number, executions):
     return execution, status, failure
 
 
-def execute(task, execution):
+def execute(task: Task, execution: Execution) -> None:
     """Through papermill. Its notebook's own verdict is not asked for: an output of a cell that may raise counts there."""
-    sys.modules.setdefault("rfc3987_syntax", None)
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import papermill
     from papermill.engines import papermill_engines
     from papermill.exceptions import PapermillExecutionError
@@ -782,7 +791,7 @@ def execute(task, execution):
         pass
 
 
-def finish(execution, status, failure):
+def finish(execution: Execution, status: str, failure: Failure | None) -> tuple[str, Failure | None]:
     """Save and end the kernel; a result that cannot be saved is a failure, of the place and not of a cell."""
     force = status not in ("succeeded", "failed")
     if execution.notebook is not None:
@@ -797,16 +806,16 @@ def finish(execution, status, failure):
     return status, failure
 
 
-def main():
+def main() -> int:
     """Run `params.json` of this file's directory; returns the exit code."""
     directory = os.path.dirname(os.path.abspath(__file__))
     os.chdir(directory)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     task = Task(directory)
     journal = Journal(directory, task.mask)
-    executions = []
+    executions: list[Execution] = []
 
-    def cancel(signum, frame):
+    def cancel(signum: int, frame: object) -> None:
         if executions:
             executions[-1].stop("cancelled", "Cancelled", "cancelled by %s" % signal.Signals(signum).name)
 
@@ -825,7 +834,7 @@ def main():
     if execution.output.undelivered:
         fields["undelivered"] = execution.output.undelivered
     journal.last("ended", **fields)
-    return 3 if status == "failed" and error["cell"] is None else EXIT_CODES[status]
+    return 3 if status == "failed" and error and error["cell"] is None else EXIT_CODES[status]
 
 
 if __name__ == "__main__":

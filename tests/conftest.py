@@ -1,0 +1,116 @@
+"""What the tests share: a home of their own, a tmux of their own, the installed command, notebooks made in place."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+COMMAND = Path(sys.executable).with_name("jupyterctl")
+PATIENCE = 60.0
+"""Seconds that a test waits for what must come."""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """JUPYTERCTL_HOME and tmux's sockets below the test's own folder; whatever runs there is ended afterwards."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    sockets = tmp_path / "tmux"
+    sockets.mkdir(mode=0o700)
+    monkeypatch.setenv("JUPYTERCTL_HOME", str(folder))
+    monkeypatch.setenv("TMUX_TMPDIR", str(sockets))
+    monkeypatch.delenv("TMUX", raising=False)
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV"):
+        monkeypatch.delenv(name, raising=False)
+    yield folder
+    if shutil.which("tmux"):
+        subprocess.run(["tmux", "kill-server"], capture_output=True, check=False)
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("JUPYTERCTL_HOME") == str(folder) and process.pid != os.getpid():
+                process.kill()
+        except psutil.Error:
+            continue
+
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cli(home: Path, tmp_path: Path) -> Cli:
+    """The installed command, run to its end: `cli("run", "nb.ipynb", env={…}, cwd=…)`."""
+
+    def run(*arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None, **kw: Any):
+        return subprocess.run(
+            [COMMAND, *map(str, arguments)],
+            env={**os.environ, **(env or {})},
+            cwd=cwd or tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=kw.pop("timeout", 120),
+            check=False,
+            **kw,
+        )
+
+    return run
+
+
+def notebook(path: Path, *cells: str | dict[str, Any], **metadata: Any) -> Path:
+    """Write a notebook: a text is a code cell; the first one is tagged `parameters` if it begins with `# parameters`."""
+    made = []
+    for number, cell in enumerate(cells):
+        given = {"source": cell} if isinstance(cell, str) else cell
+        tags = given.get("tags", ["parameters"] if given["source"].startswith("# parameters") else [])
+        kind = given.get("cell_type", "code")
+        entry: dict[str, Any] = {
+            "cell_type": kind,
+            "id": f"c{number}",
+            "metadata": {"tags": tags},
+            "source": given["source"],
+        }
+        if kind == "code":
+            entry |= {"execution_count": None, "outputs": []}
+        made.append(entry)
+    kernelspec = {"name": "someone-elses", "display_name": "x", "language": "python"}
+    document = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernelspec, **metadata}, "cells": made}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def journal(text: str) -> list[dict[str, Any]]:
+    """The events of a `--json` stream."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def kinds(events: list[dict[str, Any]]) -> list[str]:
+    """The names of events, in order."""
+    return [event["event"] for event in events]
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """The first true value of a condition; the test fails when it does not come."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s in vain for {condition}")
+
+
+def end(process: subprocess.Popen[Any], number: signal.Signals = signal.SIGKILL) -> None:
+    """Signal a process and wait for its end."""
+    process.send_signal(number)
+    process.wait(PATIENCE)
