@@ -1,7 +1,7 @@
 """What a run takes along: the files a notebook imports and names from beside it, and what `--include` adds.
 
-Only files under the notebook's folder go, under the same relative paths. Whatever looks like a secret stays here unless
-it is included by its exact name, and a bundle over the limit is refused with its largest files named.
+Only files under the notebook's folder go, under the same relative paths. Whatever looks like a secret stays here, and
+more than the limit is refused with the largest files named; but what is included by its exact name goes in any case.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def gather(notebook: Notebook, include: Sequence[str] = (), *, limit: int | None
     suspicious = [name for name in found if name not in exact and _secret(notebook.folder / name)]
     names = sorted(set(found).difference(suspicious))
     sizes = {name: size for name in names if (size := _size(notebook.folder / name)) is not None}
-    if limit is not None and sum(sizes.values()) > limit:
-        raise _too_large(sizes, limit)
+    if limit is not None:
+        _guard({name: size for name, size in sizes.items() if name not in exact}, limit)
     lost = [Skipped(path=name, reason="cannot be read") for name in names if name not in sizes]
     return Gathered(
         files={name: notebook.folder / name for name in sizes},
@@ -194,13 +194,16 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _too_large(sizes: dict[str, int], limit: int) -> UsageError:
+def _guard(sizes: dict[str, int], limit: int) -> None:
+    """Refuse more bytes than the limit."""
+    total = sum(sizes.values())
+    if total <= limit:
+        return
     largest = sorted(sizes, key=lambda name: -sizes[name])[:_LARGEST_SHOWN]
     names = ", ".join(f"`{name}` ({megabytes(sizes[name])})" for name in largest)
-    total = megabytes(sum(sizes.values()))
-    return UsageError(
-        f"the notebook would take {total} along, and {megabytes(limit)} is the limit; the largest: {names}",
-        "open large data from where the notebook runs, or pass --allow-large",
+    raise UsageError(
+        f"the notebook would take {megabytes(total)} along, and {megabytes(limit)} is the limit; the largest: {names}",
+        f"keep large data where the notebook runs, or name what must go: --include '{largest[0]}'",
     )
 
 

@@ -92,13 +92,11 @@ def _syntax(path: Path, text: str, error: Exception) -> NotebookError:
         )
     end = len(text.rstrip())
     if error.pos >= end or error.msg.startswith("Unterminated string"):
-        return NotebookError(
-            f"`{told(path)}` ends in the middle, at line {text.count(chr(10), 0, end) + 1}", _restore(path)
-        )
-    return NotebookError(
-        f"`{told(path)}` is damaged at line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}",
-        _restore(path),
-    )
+        last = text.count("\n", 0, end) + 1
+        return NotebookError(f"`{told(path)}` ends in the middle, at line {last}", _restore(path))
+    where = f"line {error.lineno}, column {error.colno}"
+    reason = error.msg[:1].lower() + error.msg[1:]
+    return NotebookError(f"`{told(path)}` is damaged at {where}: {reason}", _restore(path))
 
 
 def _restore(path: Path) -> str:

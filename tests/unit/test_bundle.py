@@ -169,7 +169,11 @@ def test_too_much_is_refused_with_the_largest_named(notebook, folder):
     with pytest.raises(UsageError) as caught:
         gather(book, limit=2000)
     assert "take 3.0 kB along, and 2.0 kB is the limit; the largest: `data/x.csv` (3.0 kB)" in caught.value.message
-    assert set(gather(book, limit=None).files) == {"data/x.csv", "out.csv"}
+    assert "--include 'data/x.csv'" in caught.value.hint
+    for gathered in (gather(book, limit=None), gather(book, ["data/x.csv"], limit=2000)):
+        assert set(gathered.files) == {"data/x.csv", "out.csv"}
+    with pytest.raises(UsageError, match="is the limit"):
+        gather(book, ["data/*"], limit=2000)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
