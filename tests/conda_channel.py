@@ -1,7 +1,7 @@
 """A small, genuine conda channel in a folder, and environments made from it.
 
-The channel holds this machine's CPython as the package `python`, and wheels from PyPI as packages of their names: real
-archives, run dependencies, prefix placeholders, an activation script. It is built once for a Python version and a set of
+The channel holds this machine's CPython as the package `python` and wheels from PyPI as packages: real archives, run
+dependencies, prefix placeholders, an activation script. It is built once for a Python version and a set of
 requirements, and kept in the user's cache.
 
     make_environment(tmp_path / "lab")      a conda environment with ipykernel and papermill

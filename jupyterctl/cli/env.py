@@ -13,7 +13,6 @@ from ..environments import Environment, spec_of
 from ..environments.environment import NOTED, tilde
 from ..model import Json
 from . import ask, diagnostics, output
-from .making import Making
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
@@ -81,6 +80,8 @@ def create(
     Without PACKAGES and --file it gets python, ipython, jupyterlab, ipykernel, papermill and nodejs. No conda need be
     installed. With --prefix, all words are packages.
     """
+    from .making import Making
+
     if prefix and name:
         name, packages = "", (name, *packages)
     began = monotonic()

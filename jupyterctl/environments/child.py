@@ -22,13 +22,15 @@ Report = Callable[[Step], None]
 def run(command: Sequence[str], said: Callable[[str], None], data: bytes = b"") -> int:
     """Give it `data`, hand over each line it writes to stdout or stderr, and return its exit code.
 
-    It runs in a session of its own, which is ended whole should the caller be interrupted.
+    It runs in a session of its own, which is ended whole should the caller be interrupted. Its stdin ends with the
+    caller, and inheritable descriptors are its own too: so is the lock of what it is making.
     """
-    process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True)
+    process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True, close_fds=False)
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
     try:
-        with contextlib.suppress(BrokenPipeError), stdin:
+        with contextlib.suppress(BrokenPipeError):
             stdin.write(data)
+            stdin.flush()
         for line in stdout:
             said(line.decode("utf-8", "replace").rstrip())
         return process.wait()
@@ -37,6 +39,8 @@ def run(command: Sequence[str], said: Callable[[str], None], data: bytes = b"") 
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            stdin.close()
 
 
 def install(prefix: Path, command: list[str], report: Report) -> None:

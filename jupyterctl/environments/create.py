@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 import shutil
 import sys
@@ -106,6 +107,7 @@ def _making(prefix: Path) -> Iterator[None]:
     lock = half_made(prefix)
     left_over = lock.exists()
     with _opened(lock) as file:
+        os.set_inheritable(file.fileno(), True)  # the programs that fill the environment hold it too
         _take(file.fileno(), prefix)
         if prefix.exists() and not (left_over and lock.exists()):
             lock.unlink(missing_ok=True)

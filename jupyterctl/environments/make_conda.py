@@ -48,7 +48,7 @@ def _install(prefix: Path, recipe: Recipe, report: Report) -> None:
                 report(last)
 
     command = [sys.executable, "-P", "-m", "jupyterctl.environments.solve"]
-    child.run(command, heard, msgspec.json.encode(request))
+    child.run(command, heard, msgspec.json.encode(request) + b"\n")
     if last.step == "error":
         raise explain(last.text, ", ".join(recipe.channels), prefix)
     if last.step != "done":

@@ -1,7 +1,7 @@
 """Solve and install a conda environment with py-rattler: `python -m jupyterctl.environments.solve`.
 
 A program of its own because rattler can crash the interpreter as it ends, after all is done. It reads one `Request` as
-JSON from stdin and writes a `Step` a line to stdout; the last one is `done` or `error`.
+JSON, a line, from stdin and writes a `Step` a line to stdout; the last one is `done` or `error`.
 """
 
 from __future__ import annotations
@@ -112,9 +112,16 @@ async def make(request: Request) -> None:
     )
 
 
+def _end_with_the_caller() -> None:
+    """Whoever asked is gone when stdin ends: nobody wants the environment any more."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
 def main() -> None:
-    """Do what stdin asks."""
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    """Do what the first line of stdin asks."""
+    request = msgspec.json.decode(sys.stdin.buffer.readline(), type=Request)
+    threading.Thread(target=_end_with_the_caller, daemon=True).start()
     try:
         asyncio.run(make(request))
     except Exception as error:  # noqa: BLE001 - whatever it is goes to the other side, which knows what to say
