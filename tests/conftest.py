@@ -90,6 +90,18 @@ def notebook(path: Path, *cells: str | dict[str, Any], **metadata: Any) -> Path:
     return path
 
 
+def need(part: str, present: object, reason: str) -> None:
+    """Skip the test that calls this where a part of the machine is absent, or fail it if that part must be there.
+
+    JUPYTERCTL_TESTS_REQUIRE names those that must, with commas: `tmux,r,conda,root`.
+    """
+    if present:
+        return
+    if part in os.environ.get("JUPYTERCTL_TESTS_REQUIRE", "").split(","):
+        pytest.fail(f"`{part}` must be here: {reason}", pytrace=False)
+    pytest.skip(f"no {part}: {reason}", allow_module_level=True)
+
+
 def journal(text: str) -> list[dict[str, Any]]:
     """The events of a `--json` stream."""
     return [json.loads(line) for line in text.splitlines()]
