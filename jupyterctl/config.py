@@ -35,10 +35,10 @@ Table = dict[str, Any]
 
 _Settings = TypeVar("_Settings", bound=Settings)
 _NAME = re.compile(r"\w[\w.-]*")
-_TOML_PLACE = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
-_KEY_PATH = re.compile(r"^(.*?)(?: - at `\$(.*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+_TOML_PLACE = r"(.*) \(at line (\d+), column (\d+)\)"
+_KEY_PATH = r"^(.*?)(?: - at `\$(.*)`)?$"
+_UNKNOWN = r"Object contains unknown field `(.*)`"
+_MISSING = r"Object missing required field `(.*)`"
 
 
 class Raw(Struct, kw_only=True):
@@ -176,7 +176,7 @@ def _shallow(data: Table, limit: int = 8) -> bool:
 
 
 def _syntax(file: Path, message: str, cause: Exception) -> NoReturn:
-    place = _TOML_PLACE.fullmatch(message)
+    place = re.fullmatch(_TOML_PLACE, message, re.DOTALL)
     text, line = (place[1], f", line {place[2]}, column {place[3]}") if place else (message, "")
     raise ConfigError(
         f"`{file}`{line} is not TOML: {text[:1].lower()}{text[1:]}",
@@ -205,14 +205,14 @@ def _refuse(raw: Raw, kind: str, settings: type[Settings], error: msgspec.Valida
     """Say in the user's words what msgspec found."""
     from . import schema
 
-    parts = _KEY_PATH.fullmatch(str(error))
+    parts = re.fullmatch(_KEY_PATH, str(error), re.DOTALL)
     reason, path = (parts[1], parts[2] or "") if parts else (str(error), "")
     table = re.sub(r"\[.*?\]", "", path).removeprefix(".")
     known = {field.key: field for field in schema.fields(settings)}
-    if unknown := _UNKNOWN.fullmatch(reason):
+    if unknown := re.fullmatch(_UNKNOWN, reason, re.DOTALL):
         key = f"{table}.{unknown[1]}".removeprefix(".")
         raise ConfigError(f"`{key}`{raw.where(key)} is no setting of the kind `{kind}`", _near_key(key, list(known)))
-    if missing := _MISSING.fullmatch(reason):
+    if missing := re.fullmatch(_MISSING, reason, re.DOTALL):
         key = f"{table}.{missing[1]}".removeprefix(".")
         raise ConfigError(f"`{key}`{raw.where(key)} is missing", f"it is needed: {_describe(known.get(key))}")
     if reason.startswith(("Expected", "Invalid enum value")) and table:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from ..core.doctor import Finding
 from ..model import CheckState
 from . import output
+
+if TYPE_CHECKING:
+    from ..core.doctor import Finding
 
 _GLYPHS = {CheckState.OK: "✓", CheckState.WARN: "⚠", CheckState.FAIL: "✗", CheckState.SKIP: "-"}
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..core.authoring import Candidate
 from ..core.session import Session
 from ..errors import ConfigError, NotFoundError, UsageError
 from . import ask, checks, diagnostics, output, settings
 from .complete import complete_kind, complete_profile, complete_target
+
+if TYPE_CHECKING:
+    from ..core.authoring import Candidate
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 _project = click.option("--project", is_flag=True, help="Write to ./.jupyterctl instead of your own profiles.")

@@ -30,6 +30,12 @@ class Candidate(Struct, frozen=True, kw_only=True):
     """The file it comes from, None where it was found by its kind."""
     error: ConfigError | None = None
 
+    @property
+    def summary(self) -> str:
+        """What it sets, on one line."""
+        lines = [line.strip() for line in self.text.splitlines()]
+        return "  ".join(line for line in lines if line and not line.startswith(("#", "[", "kind =")))
+
 
 def folder(cwd: Path, *, project: bool) -> Path:
     """Where new profiles go: the user's own folder, or the working directory's `.jupyterctl`."""
@@ -56,7 +62,7 @@ def template(kind: str, settings: Table, fields: list[Field]) -> str:
     """The text of a profile: what is set, and what is not as a comment that shows its default."""
     from textwrap import wrap
 
-    lines = [f"kind = {schema.inline(kind)}"]
+    lines = ["# Behind # stand defaults, or examples where nothing is the default.", f"kind = {schema.inline(kind)}"]
     table = ""
     for field in fields:
         if field.table != table:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 from msgspec import Struct
@@ -78,6 +77,8 @@ def _broken(name: str, error: ConfigError) -> Finding:
 
 def _library(name: str) -> Check:
     """The version of a library, read from its metadata: importing it would take longer than all other checks."""
+    from importlib import metadata
+
     try:
         return Check(name=name, state=CheckState.OK, detail=metadata.version(name))
     except metadata.PackageNotFoundError:
