@@ -101,8 +101,8 @@ class _Search:
     def scan(self, source: str, *, cell: bool = False) -> None:
         """Take in one cell or module; one that cannot be parsed imports nothing."""
         try:
-            tree = magics.parse(source) if cell else ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError):
+            tree = magics.parse(source) if cell else magics.tree(source)
+        except SyntaxError:
             return
         for added in _path_additions(tree):
             self.roots.append((self.folder / added).absolute())

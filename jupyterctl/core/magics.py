@@ -38,16 +38,21 @@ _TOKEN = re.compile(
 
 
 def parse(source: str) -> ast.Module:
-    """The syntax tree of a cell; SyntaxError for whatever cannot be parsed. Warnings of the parser are not shown."""
+    """The syntax tree of a cell; SyntaxError for whatever cannot be parsed."""
+    return tree(plain(source))
+
+
+def tree(source: str) -> ast.Module:
+    """The syntax tree of plain Python; SyntaxError as above. Warnings of the parser are not shown."""
     flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = compile(plain(source), "<cell>", "exec", flags, dont_inherit=True)
+            module = compile(source, "<cell>", "exec", flags, dont_inherit=True)
     except (ValueError, RecursionError, MemoryError) as error:
         raise SyntaxError(str(error) or "nested too deep") from None
-    assert isinstance(tree, ast.Module)  # noqa: S101 - PyCF_ONLY_AST says so
-    return tree
+    assert isinstance(module, ast.Module)  # noqa: S101 - PyCF_ONLY_AST says so
+    return module
 
 
 def plain(source: str) -> str:

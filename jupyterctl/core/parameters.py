@@ -67,18 +67,19 @@ def declared(notebook: Notebook) -> Declared:
 
 
 def _parameters(notebook: Notebook, cell: Cell) -> Iterator[Parameter]:
+    where = f"the parameters cell of `{notebook.path.name}` (cell {cell.index + 1})"
     try:
         tree = magics.parse(cell.source)
+        comments = _Comments(magics.plain(cell.source))
+        for statement in _statements(tree.body):
+            yield from _declarations(statement, cell.index, comments)
     except SyntaxError as error:
         line = error.lineno or 1
         raise NotebookError(
-            f"the parameters cell of `{notebook.path.name}` (cell {cell.index + 1}) has a syntax error at line {line}: "
-            f"{error.msg}",
-            _quoted(cell.source, line),
+            f"{where} has a syntax error at line {line}: {error.msg}", _quoted(cell.source, line)
         ) from None
-    comments = _Comments(magics.plain(cell.source))
-    for statement in _statements(tree.body):
-        yield from _declarations(statement, cell.index, comments)
+    except RecursionError:
+        raise NotebookError(f"{where} has an expression nested too deep", "write it in several lines") from None
 
 
 def _quoted(source: str, line: int) -> str:
@@ -130,9 +131,10 @@ def _merged(earlier: Parameter | None, later: Parameter) -> Parameter:
     if earlier is None:
         return later
     annotated = later if not later.inferred or earlier.inferred else earlier
+    unsure = annotated.inferred and earlier.type != later.type
     return Parameter(
         name=later.name,
-        type=annotated.type,
+        type=None if unsure else annotated.type,
         default=later.default or earlier.default,
         help=later.help or earlier.help,
         required=later.required and earlier.required,
@@ -193,7 +195,7 @@ class _Comments:
     def __init__(self, source: str) -> None:
         self._beside: dict[int, str] = {}
         self._alone: dict[int, str] = {}
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        for token in _tokens(source):
             if token.type == tokenize.COMMENT:
                 alone = not token.line[: token.start[1]].strip()
                 text = token.string.lstrip("#!: \t-=*").rstrip(" \t-=*#")
@@ -216,3 +218,11 @@ class _Comments:
         if lines and lines[0].rstrip(":").lower() == TAG:
             del lines[0]  # the cell's title, not this parameter's help
         return " ".join(text for text in lines if text)
+
+
+def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:
+    """As many as can be told apart: the compiler takes a few things that this module refuses."""
+    try:
+        yield from tokenize.generate_tokens(io.StringIO(source).readline)
+    except (tokenize.TokenError, SyntaxError):
+        return

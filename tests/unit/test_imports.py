@@ -1,5 +1,7 @@
 """What a notebook imports, and what of it lies beside it."""
 
+import warnings
+
 import pytest
 
 from jupyterctl.core import imports
@@ -133,3 +135,10 @@ def test_expressions_of_any_depth_do_no_harm(notebook):
     deep = "x = " + "(" * 150 + "1" + ")" * 150
     chain = "df" + ".a(1)" * 800
     assert imports.modules(notebook(deep, chain, "x = " + "-" * 5000 + "1", "import a")) == ("a",)
+
+
+def test_warnings_of_the_parser_are_not_shown(notebook, beside):
+    beside({"helper.py": "import six\nx = '\\d'; 1 is 1"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert imports.modules(notebook("import helper\ny = '\\d'")) == ("six",)

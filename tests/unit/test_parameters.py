@@ -84,6 +84,20 @@ def test_names_set_under_conditions_count():
     assert [(one.name, one.default) for one in found] == [("x", "1"), ("y", "2"), ("z", "4")]
 
 
+def test_two_defaults_of_different_types_promise_neither():
+    assert one("if a:\n    z = 3\nelse:\n    z = 'x'").type is None
+    assert one("z: float = 3\nz = 'x'").type == "float"
+
+
+def test_an_expression_beyond_reason():
+    for depth in (300, 900, 3000, 100_000):
+        for source in ("x = " + "-" * depth + "1", "x = " + "+".join("a" * depth)):
+            try:
+                assert one(source).name == "x"
+            except NotebookError as error:
+                assert "cell 1" in error.message  # noqa: PT017 - how deep is too deep differs by version
+
+
 def test_where_it_stands():
     found = declared(notebook("x = 1", "\ny = 2"))
     assert [(one.cell, one.line) for one in found.parameters] == [(0, 1), (1, 2)]
