@@ -1,8 +1,8 @@
 """What must survive a crash of anything: one SQLite file in WAL mode, shared by every process of this user.
 
-A run is kept whole, as JSON, beside the columns it is looked up by. Every change is a read, a function and a write inside one
-immediate transaction, so that no update of another process is lost. A file that SQLite cannot read is set aside, with a
-message, and the runs are read back from their records (`run.json` in each run's directory).
+A run is kept whole, as JSON, beside the columns it is looked up by. Every change is a read, a function and a write
+inside one immediate transaction, so that no update of another process is lost. A file that SQLite cannot read is set
+aside, with a message, and the runs are read back from their records (`run.json` in each run's directory).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Store:
             states = [state.value for state in RunState if not state.ended]
             where.append(f"state IN ({', '.join('?' * len(states))})")
             values += states
-        query = "SELECT doc FROM runs" + (" WHERE " + " AND ".join(where) if where else "")
+        query = "SELECT doc FROM runs" + (" WHERE " + " AND ".join(where) if where else "")  # noqa: S608 - our literals
         query += " ORDER BY created DESC, rowid DESC" + (f" LIMIT {int(limit)}" if limit is not None else "")
         return [_decode(row[0]) for row in self._rows(query, values)]
 
@@ -188,7 +188,8 @@ class Store:
             for run in found:
                 _put(connection, run)
         self.notices.append(
-            f"the store could not be read and was set aside as `{aside}`; {len(found)} runs were read back from their records"
+            f"the store could not be read and was set aside as `{aside}`; "
+            f"{len(found)} runs were read back from their records"
         )
         return connection
 

@@ -11,9 +11,9 @@ from ..core.session import Session
 from ..errors import UsageError
 from ..model import Event, Run
 from . import ask, diagnostics, output, view, words
+from .complete import complete_run
 from .run import attach as attach_run
 from .run import headline, sweep, table
-from .complete import complete_run
 
 RUN = click.argument("name", metavar="[ID]", required=False, shell_complete=complete_run)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -26,8 +26,8 @@ GRACE = 15.0
 def runs(ctx: click.Context, /, *, as_json: bool) -> None:
     """List runs, or do something with one.
 
-    A run is named by its id or by the beginning of it; without a name the newest is meant. A sweep's name stands for all
-    of its runs where that makes sense.
+    A run is named by its id or by the beginning of it; without a name the newest is meant. A sweep's name stands for
+    all of its runs where that makes sense.
     """
     if ctx.invoked_subcommand is None:
         listing(as_json=as_json, limit=20, live=False)
@@ -172,7 +172,7 @@ def printed(event: Event) -> str:
     """What an output would look like on a terminal; pictures are named."""
     end = "" if event["kind"] == "stream" else "\n"
     named = view.pictures(event)
-    return event["text"] + end + (f"[{named}]\n" if named else "")
+    return str(event["text"]) + end + (f"[{named}]\n" if named else "")
 
 
 @runs.command()

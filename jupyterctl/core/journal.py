@@ -1,7 +1,7 @@
 """A run's journal: bytes to events, and events to the state of the run.
 
-The journal is the only truth about a run. `Reader` takes it in pieces of any size, as they come; `fold` says what one more
-event makes of a run. Both are pure.
+The journal is the only truth about a run. `Reader` takes it in pieces of any size, as they come; `fold` says what one
+more event makes of a run. Both are pure.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from ..model import Json, Needs, Plan, Profile, Run, RunOptions, RunState, durat
 from ..target import Target
 from . import checking, imports, notebook, parameters, profiles, records, secrets
 from .bundle import gather
-from .notebook import Notebook
 from .given import Given
+from .notebook import Notebook
 
 
 class Request(Struct, frozen=True, kw_only=True):

@@ -10,12 +10,13 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import structs
 
-from .. import remote
+from .. import __version__, paths, remote
 from ..errors import JupyterctlError, NotFoundError, TargetError, UnreachableError, UsageError
 from ..model import Bundle, Event, Plan, Run, RunError, RunState, now
 from ..store import Store
@@ -60,10 +61,21 @@ def bundle(run: Run, secrets: dict[str, str]) -> Bundle:
     files = {
         records.INPUT: record / records.INPUT,
         records.JOURNAL: record / records.JOURNAL,
-        "runner.py": Path(remote.__file__).with_name("runner.py"),
+        remote.RUNNER: runner(),
         **{f"files/{name}": Path(path) for name, path in run.files.items()},
     }
     return Bundle(files=files, task=run.task, secrets=secrets)
+
+
+def runner() -> Path:
+    """The runner's archive of this version of jupyterctl, made once."""
+    file = paths.cache() / f"runner-{__version__}-{remote.fingerprint()}.pyz"
+    if not file.exists():
+        paths.private(file.parent)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        remote.archive(temporary)
+        temporary.replace(file)
+    return file
 
 
 def target_of(run: Run) -> Target:
@@ -158,10 +170,8 @@ def end(store: Store, run: Run, state: RunState, name: str, value: str) -> Run:
 
     run = store.change(run.id, change)
     if ended and run.handle:
-        try:
+        with suppress(JupyterctlError):
             target_of(run).cancel(run.handle, 0.0)
-        except JupyterctlError:
-            pass
     return run
 
 
@@ -169,7 +179,7 @@ def end(store: Store, run: Run, state: RunState, name: str, value: str) -> Run:
 
 
 def settle(store: Store, run: Run) -> Run:
-    """Bring an ended run's result home, verified, and put it where it was asked for; what fails is tried again later."""
+    """Bring an ended run's result home, verified, and put it where it was asked for; what fails is tried later."""
     if run.collected or not run.handle:
         return run
     try:
@@ -299,10 +309,8 @@ def remove(store: Store, run: Run) -> None:
     if not run.state.ended:
         raise UsageError(f"`{run.id}` is {run.state}", f"cancel it first: jupyterctl runs cancel {run.id}")
     if run.handle:
-        try:
+        with suppress(UsageError):  # its profile may be gone, and with it the way there
             target_of(run).discard(run.handle)
-        except UsageError:
-            pass  # its profile is gone, and with it the way there
     records.remove(run.id)
     store.remove(run.id)
 
@@ -319,8 +327,6 @@ def log(run: Run) -> str:
     """The runner's log, fetched anew while the run goes on."""
     file = records.directory(run.id) / records.LOG
     if run.handle and not run.collected:
-        try:
+        with suppress(FileNotFoundError, JupyterctlError):
             target_of(run).collect(run.handle, records.LOG, file)
-        except (FileNotFoundError, JupyterctlError):
-            pass
     return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""

@@ -1,8 +1,8 @@
 """Sweeps: one notebook, many sets of parameters, so many at a time.
 
-A sweep is its runs: those still queued are started as others end, by whichever process holds the sweep's lock. When that
-process dies the kernel lets the lock go, and the next one that looks at the sweep goes on; a detached sweep is driven by
-`python -m jupyterctl.core.sweep NAME`.
+A sweep is its runs: those still queued are started as others end, by whichever process holds the sweep's lock. When
+that process dies the kernel lets the lock go, and the next one that looks at the sweep goes on; a detached sweep is
+driven by `python -m jupyterctl.core.sweep NAME`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Kind `local`: this machine.
 
-A run's process is detached: in a tmux session of its own where there is tmux, else in a session of its own. The runner is
-executed by jupyterctl's own Python, which has papermill; the kernel is the chosen environment's, which needs no more than
-ipykernel. The notebook works in its own folder, as it does in JupyterLab, or, isolated, on a copy of its files.
+A run's process is detached: in a tmux session of its own where there is tmux, else in a session of its own. The runner
+is executed by jupyterctl's own Python, which has papermill; the kernel is the chosen environment's, which needs no more
+than ipykernel. The notebook works in its own folder, as it does in JupyterLab, or, isolated, on a copy of its files.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class Local:
             process.spawn([shell, str(file)], directory)
 
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
-        """Bytes from the offset on. Whether the process is gone is asked first: what it wrote before is then all there."""
+        """Bytes from the offset on. The process is asked for first: once it is gone, all it wrote is there."""
         directory = reach(handle)
         gone = self._process(handle) is None
         with suppress(FileNotFoundError), (directory / "events.jsonl").open("rb") as file:
@@ -214,7 +214,7 @@ class Local:
         return digest
 
     def cancel(self, handle: dict[str, str], grace: float | None) -> None:
-        """SIGTERM to the runner; when `grace` has passed, or where there is no runner, kill what carries the run's mark."""
+        """SIGTERM to the runner; when `grace` has passed, or where there is none, kill what carries the run's mark."""
         runner = self._process(handle)
         if runner is not None:
             process.end(runner, signal.SIGTERM)

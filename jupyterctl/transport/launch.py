@@ -1,8 +1,8 @@
 """The script that starts a run where it executes, and the handing over of its environment.
 
 The environment that a run inherits may hold secrets, so it is never written to a disk nor put on a command line: the
-script reads it from a named pipe, which the process that starts it fills. A starter that died in between cannot leave the
-script waiting: it looks whether its starter lives before it reads, and refuses an environment that is not complete.
+script reads it from a named pipe, which the process that starts it fills. A starter that died in between cannot leave
+the script waiting: it looks whether its starter lives before it reads, and refuses an environment that is not whole.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import TargetError
+from ..remote import RUNNER
 
 MARK = "JUPYTERCTL_RUN"
 """Variable that every process of a run carries: the run's id."""
@@ -28,31 +29,31 @@ _OF_THE_TERMINAL = {"_", "OLDPWD", "PWD", "SHLVL", "TMUX", "TMUX_PANE", "STY", "
 def script(run_id: str, directory: str, python: str, before: Sequence[str], activation: str) -> str:
     """Shell lines that end as the runner: pid, environment, the profile's own lines, activation, exec.
 
-    >>> print(script("a-1", "/r/a b", "/usr/bin/python3", ["module load x"], "")[-70:])
+    >>> print(script("a-1", "/r/a b", "/usr/bin/python3", ["module load x"], "")[-71:])
     module load x
-    exec /usr/bin/python3 '/r/a b/runner.py' 2>>runner.log
+    exec /usr/bin/python3 '/r/a b/runner.pyz' 2>>runner.log
     <BLANKLINE>
     """
     lines = [
         "# Starts one run; written by jupyterctl.",
         f"cd {shlex.quote(directory)} || exit 1",
         f"echo $$ >{PID}",
-        f'kill -0 "$(cat starter)" || exit 1',
+        'kill -0 "$(cat starter)" || exit 1',
         f'eval "$(cat {PIPE})"',
         f"rm -f {PIPE} starter",
         f'[ "${MARK}" = {shlex.quote(run_id)} ] || exit 1',
         *before,
         activation,
-        f"exec {shlex.quote(python)} {shlex.quote(directory + '/runner.py')} 2>>runner.log",
+        f"exec {shlex.quote(python)} {shlex.quote(directory + '/' + RUNNER)} 2>>runner.log",
     ]
     return "\n".join(line for line in lines if line) + "\n"
 
 
 def exports(environment: Mapping[str, str], run_id: str) -> str:
-    """The environment as shell lines; the run's mark comes last and proves that nothing was cut.
+    r"""The environment as shell lines; the run's mark comes last and proves that nothing was cut.
 
     >>> exports({"A": "it's", "TMUX": "x", "not-a-name": "y"}, "a-1")
-    "export A='it'\\"'\\"'s'\\nexport JUPYTERCTL_RUN=a-1\\n"
+    'export A=\'it\'"\'"\'s\'\nexport JUPYTERCTL_RUN=a-1\n'
     """
     names = [name for name in environment if name.isidentifier() and name.isascii() and name not in _OF_THE_TERMINAL]
     lines = [f"export {name}={shlex.quote(environment[name])}" for name in names if name != MARK]

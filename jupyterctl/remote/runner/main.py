@@ -1,0 +1,127 @@
+"""Attempts at a notebook, from the first to the last, and the journal's last word."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from .execution import Execution, Failure
+from .journal import Journal
+from .kernel import Kernel
+from .task import Task
+
+EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 4, "timed-out": 5, "kernel-died": 6}
+TARGET_FAILED = 3
+"""Exit code of a failure that no cell is to blame for."""
+
+
+def run() -> None:
+    """Run the task beside the archive that this is part of, and end the process with the outcome's exit code."""
+    code = Runner(Path(sys.argv[0]).absolute().parent).run()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+class Runner:
+    """All attempts at one task."""
+
+    def __init__(self, directory: Path) -> None:
+        os.chdir(directory)
+        self.task = Task(directory)
+        self.journal = Journal(directory, self.task.mask)
+        self.execution = Execution(self.task, self.journal, 1)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._cancel)
+        signal.signal(signal.SIGINT, self._cancel)
+
+    def _cancel(self, number: int, _: object) -> None:
+        self.execution.stop("cancelled", "Cancelled", f"cancelled by {signal.Signals(number).name}")
+
+    def run(self) -> int:
+        """Try until it succeeds, is cancelled, or was tried often enough; returns the exit code."""
+        began = time.monotonic()
+        last = self.task.retries + 1
+        status, failure = attempt(self.execution)
+        while status not in ("succeeded", "cancelled") and self.execution.attempt < last:
+            number = self.execution.attempt + 1
+            self.journal.write("retry", attempt=number, of=last, status=status, error=failure)
+            self.execution = Execution(self.task, self.journal, number)
+            status, failure = attempt(self.execution)
+        self._last_word(status, failure, time.monotonic() - began)
+        return TARGET_FAILED if status == "failed" and failure and failure["cell"] is None else EXIT_CODES[status]
+
+    def _last_word(self, status: str, failure: Failure | None, seconds: float) -> None:
+        saver = self.execution.saver
+        extra: dict[str, object] = {"early": True} if self.execution.early and status == "succeeded" else {}
+        if saver.undelivered:
+            extra["undelivered"] = saver.undelivered
+        self.journal.release()
+        self.journal.write(
+            "ended",
+            status=status,
+            seconds=round(seconds, 3),
+            error=failure,
+            sha256=saver.digest,
+            bytes=saver.size,
+            **extra,
+        )
+
+
+def attempt(execution: Execution) -> tuple[str, Failure | None]:
+    """Run the notebook once: status and failure."""
+    error = None
+    try:
+        execution.kernel = Kernel(execution.task)
+        execution.start_clock()
+        execute(execution)
+    except Exception as raised:  # noqa: BLE001 - whatever it is, it is the journal's last word
+        error = raised
+        execution.journal.note(f"{type(raised).__name__}: {raised}")
+    try:
+        return finish(execution, *execution.outcome(error))
+    finally:
+        execution.stop_clock()
+
+
+def execute(execution: Execution) -> None:
+    """Execute through papermill. Its own verdict is not asked for: it counts an error that a cell was allowed to raise."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type] # 1 s of unused grammars
+    import papermill
+    from papermill.engines import papermill_engines
+    from papermill.exceptions import PapermillExecutionError
+
+    from .engine import Engine
+
+    papermill_engines.register("jupyterctl", Engine)
+    assert execution.kernel is not None  # noqa: S101 - made just before
+    with suppress(PapermillExecutionError):
+        papermill.execute_notebook(
+            "in.ipynb",
+            None,
+            parameters=execution.task.parameters,
+            engine_name="jupyterctl",
+            kernel_name=execution.kernel.name,
+            language=execution.task.language,
+            progress_bar=False,
+            execution=execution,
+        )
+
+
+def finish(execution: Execution, status: str, failure: Failure | None) -> tuple[str, Failure | None]:
+    """Save and end the kernel; a result that cannot be saved is a failure of the place, not of a cell."""
+    if execution.notebook is not None:
+        execution.journal.release()
+        try:
+            execution.saver.save(execution.notebook)
+        except OSError as error:
+            value = f"the notebook could not be saved: {error.strerror}: {execution.saver.path}"
+            status, failure = "failed", {"name": "OutputNotSaved", "value": value, "cell": None, "traceback": []}
+    if execution.kernel is not None:
+        graceful = status in ("succeeded", "failed") and execution.kernel.process.poll() is None
+        if not execution.kernel.end(execution.client if graceful else None) and graceful:
+            execution.journal.note("the kernel did not end by itself and was killed")
+    return status, failure

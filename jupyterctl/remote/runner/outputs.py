@@ -1,0 +1,39 @@
+"""What of a cell's outputs goes into the journal, and how they are kept in the notebook."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+TEXT_LIMIT = 4096
+"""Characters of one output that the journal carries; the notebook has them all."""
+
+
+def cut(text: str) -> dict[str, Any]:
+    """The end of a text, with the number of characters left out before it."""
+    if len(text) <= TEXT_LIMIT:
+        return {"text": text}
+    return {"text": text[-TEXT_LIMIT:], "cut": len(text) - TEXT_LIMIT}
+
+
+def summary(output: Any) -> dict[str, Any]:
+    """The journal's fields for an output that is no stream; `mime` gives the size of each form it came in."""
+    if output.output_type == "error":
+        return {"kind": "error", "name": output.ename, **cut(f"{output.ename}: {output.evalue}")}
+    data = output.get("data", {})
+    kind = "result" if output.output_type == "execute_result" else "display"
+    sizes = {mime: len(value if isinstance(value, str) else json.dumps(value)) for mime, value in data.items()}
+    return {"kind": kind, "mime": sizes, **cut(data.get("text/plain", ""))}
+
+
+def join_streams(cell: Any) -> None:
+    """Join neighbouring stream outputs of one name, as a notebook saved by hand has them."""
+    joined = []
+    for (kind, _), group in itertools.groupby(cell.get("outputs", ()), lambda o: (o.output_type, o.get("name"))):
+        outputs = list(group)
+        if kind == "stream":
+            outputs[0].text = "".join(output.text for output in outputs)
+            outputs = outputs[:1]
+        joined += outputs
+    cell.outputs = joined

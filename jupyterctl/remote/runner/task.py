@@ -1,0 +1,54 @@
+"""What is to be done: `params.json`, and the secrets that must not be written anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+SHORTEST_SECRET = 4
+"""Shorter values are not masked: they would be found everywhere."""
+
+
+class Task:
+    """What `params.json` asks for; times in seconds."""
+
+    def __init__(self, directory: Path) -> None:
+        given = json.loads((directory / "params.json").read_text(encoding="utf-8"))
+        self.directory = directory
+        self.run: str = given["run"]
+        self.parameters: dict[str, object] = given.get("parameters") or {}
+        self.secret_parameters: list[str] = given.get("secret_parameters") or []
+        self.language: str = given.get("language") or "python"
+        self.kernel: str = given.get("kernel") or "auto"
+        self.kernel_python: str = given.get("kernel_python") or sys.executable
+        self.workdir: str = given.get("workdir") or str(directory / "files")
+        self.timeout: float | None = given.get("timeout")
+        self.cell_timeout: float | None = given.get("cell_timeout")
+        self.start_timeout: float = given.get("start_timeout") or 60.0
+        self.grace: float = given.get("grace") or 10.0
+        self.retries: int = given.get("retries") or 0
+        self.output: str | None = given.get("output")
+        self.mask = Mask([os.environ[name] for name in given.get("secrets") or [] if name in os.environ])
+
+
+class Mask:
+    """Replaces secret values, and each line of one that has several, by `***` in everything that is written."""
+
+    def __init__(self, values: list[str]) -> None:
+        parts = {line for value in values for line in [value, *value.splitlines()] if len(line) >= SHORTEST_SECRET}
+        self.parts = sorted(parts, key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """The text without any secret."""
+        for part in self.parts:
+            text = text.replace(part, "***")
+        return text
+
+    def document(self, text: str) -> str:
+        """The same for a JSON document, where a secret stands escaped, in one way or the other."""
+        for part in self.parts:
+            for ascii_only in (False, True):
+                text = text.replace(json.dumps(part, ensure_ascii=ascii_only)[1:-1], "***")
+        return text
