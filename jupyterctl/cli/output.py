@@ -55,7 +55,7 @@ def text(value: str) -> None:
 
 
 def tame(value: str, *, colour: bool) -> str:
-    """The text without escape sequences, but for colours where they are wanted, and without other control characters.
+    r"""The text without escape sequences, but for colours where they are wanted, and without other control characters.
 
     >>> tame("a\x1b[31mb\x1b[2Jc\x07", colour=True), tame("a\x1b[31mb", colour=False)
     ('a\x1b[31mbc', 'ab')

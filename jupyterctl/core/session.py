@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ..environments.solve import Step
     from ..model import Event, Profile, Run, RunOptions
     from ..store import Store
-    from .given import Given
-    from .prepare import Prepared
-    from .report import Comparison
     from .authoring import Candidate
     from .doctor import Finding
+    from .given import Given
     from .inspection import Inspection
+    from .prepare import Prepared
     from .profiles import Entry, Value
+    from .report import Comparison
     from .status import Status
 
 

@@ -40,7 +40,7 @@ class Follower:
         return self.run.state.ended
 
     def poll(self) -> list[Event]:
-        """Events that came since the last call, without waiting; `unreachable` and `reachable` between them are ours."""
+        """Events that came since the last call, without waiting; `unreachable` and `reachable` are our own."""
         kept = self._from(records.journal(self.run.id)[self._offset :])
         if kept or self.run.state.ended:
             return self._take(kept)

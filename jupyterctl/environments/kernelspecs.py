@@ -33,7 +33,7 @@ def kernelspecs(prefixes: Iterable[Path]) -> Iterator[KernelSpec]:
 
 
 def find(name: str, language: str, prefixes: Iterable[Path]) -> KernelSpec:
-    """The kernelspec of that name, or with `auto` the first that speaks the language; NotFoundError lists those there are."""
+    """The kernelspec of that name, or with `auto` the first of the language; NotFoundError lists those there are."""
     found = list(kernelspecs(prefixes))
     for spec in found:
         if spec.name == name or (name == "auto" and spec.language.lower() == language.lower()):

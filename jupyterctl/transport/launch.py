@@ -29,10 +29,8 @@ _OF_THE_TERMINAL = {"_", "OLDPWD", "PWD", "SHLVL", "TMUX", "TMUX_PANE", "STY", "
 def script(run_id: str, directory: str, python: str, before: Sequence[str], activation: str) -> str:
     """Shell lines that end as the runner: pid, environment, the profile's own lines, activation, exec.
 
-    >>> print(script("a-1", "/r/a b", "/usr/bin/python3", ["module load x"], "")[-71:])
-    module load x
-    exec /usr/bin/python3 '/r/a b/runner.pyz' 2>>runner.log
-    <BLANKLINE>
+    >>> script("a-1", "/r/a b", "/usr/bin/python3", ["module load x"], "").splitlines()[-2:]
+    ['module load x', "exec /usr/bin/python3 '/r/a b/runner.pyz' 2>>runner.log"]
     """
     lines = [
         "# Starts one run; written by jupyterctl.",

@@ -85,7 +85,7 @@ class Ready(AsyncKernelClient):
                 if reply is not None:  # iopub was not connected yet when the answer went out
                     request, reply = self.kernel_info(), None
             self._give_up(execution, deadline)
-        execution.ready(execution.kernel.name, reply["content"])
+        execution.ready(reply["content"])
 
     @staticmethod
     def _give_up(execution: Execution, deadline: float) -> None:

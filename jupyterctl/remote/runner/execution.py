@@ -95,14 +95,14 @@ class Execution:
 
     # -- told by the engine --------------------------------------------------------------------------------------
 
-    def ready(self, kernel: str, info: dict[str, Any]) -> None:
+    def ready(self, info: dict[str, Any]) -> None:
         """The kernel answers, with the content of its kernel_info reply."""
         from importlib.metadata import version
 
         self.journal.write(
             "started",
             cells=sum(1 for cell in self.notebook.cells if executes(cell)),
-            kernel=kernel,
+            kernel=self.kernel.name if self.kernel is not None else "",
             python=info.get("language_info", {}).get("version", ""),
             papermill=version("papermill"),
             host=platform.node(),

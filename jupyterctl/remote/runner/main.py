@@ -88,7 +88,7 @@ def attempt(execution: Execution) -> tuple[str, Failure | None]:
 
 
 def execute(execution: Execution) -> None:
-    """Execute through papermill. Its own verdict is not asked for: it counts an error that a cell was allowed to raise."""
+    """Execute through papermill. Its verdict is not asked for: it counts an error that a cell was allowed to raise."""
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type] # 1 s of unused grammars
     import papermill
     from papermill.engines import papermill_engines
