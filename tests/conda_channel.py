@@ -67,19 +67,22 @@ def _built() -> Path:
 def make_environment(prefix: Path) -> Path:
     """A conda environment with ipykernel and papermill, made by the code of `jupyterctl env create`.
 
-    Packages are unpacked once for all tests, so that the second environment takes less than a second.
+    Packages are unpacked once for all tests, so that the second environment takes less than a second; the registry of
+    conda that it is noted in is not the user's.
     """
-    from jupyterctl import paths
     from jupyterctl.environments import create
 
-    shared, own = CACHE / "packages", paths.cache() / "conda-packages"
-    shared.mkdir(parents=True, exist_ok=True)
-    own.parent.mkdir(parents=True, exist_ok=True)
-    if not own.exists():
-        own.symlink_to(shared)
-    return create.create(
-        prefix=prefix, packages=("ipykernel", "papermill"), channels=(build_channel().as_uri(),)
-    ).prefix
+    channel = build_channel().as_uri()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "JUPYTERCTL_HOME"):
+            patch.setenv(name, str(CACHE / "home"))
+        return create.create(prefix=prefix, packages=("ipykernel", "papermill"), channels=(channel,)).prefix
+
+
+@pytest.fixture(scope="session")
+def conda_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prefix of a conda environment with ipykernel and papermill, for tests that only use it."""
+    return make_environment(tmp_path_factory.mktemp("conda") / "lab")
 
 
 def _require(*programs: str) -> None:

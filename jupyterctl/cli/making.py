@@ -46,7 +46,7 @@ class Making:
 def _line(step: Step) -> str:
     text = step.text
     if step.step == "install":
-        text = f"{step.done} of {step.total} packages {text}" if step.done else f"{step.total} packages"
+        text = f"{step.done} of {step.total} packages: {text}" if step.done else f"{step.total} packages"
     return output.printable(f"{_WORDS.get(step.step, '')} {text}".strip())
 
 

@@ -21,7 +21,7 @@ Candidate = tuple[Path, str]
 """A folder that may be an environment, and what it is to the notebook, to go into a sentence."""
 
 _USUAL = (".venv", "venv", "env")
-_ROOTS = ("miniforge3", "miniconda3", "mambaforge", "anaconda3", "micromamba", ".mamba", ".conda")
+_ROOTS = ("miniforge3", "miniconda3", "mambaforge", "anaconda3", "micromamba", ".mamba", ".local/share/mamba", ".conda")
 _PROJECT = (".git", "pyproject.toml", "pixi.toml", ".jupyterctl", "requirements.txt", "environment.yml", "setup.py")
 
 

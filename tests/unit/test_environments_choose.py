@@ -70,13 +70,13 @@ def test_where_none_has_everything_the_first_with_a_kernel_is_taken(project: Pat
 def test_another_language_needs_a_kernel_of_that_language(project: Path) -> None:
     virtual(project / ".venv", "ipykernel")
     spoken = virtual(project / "env")
-    kernel = spoken / "share/jupyter/kernels/ir/kernel.json"
+    kernel = spoken / "share/jupyter/kernels/sindarin/kernel.json"
     kernel.parent.mkdir(parents=True)
-    kernel.write_text('{"language": "R", "argv": []}')
+    kernel.write_text('{"language": "Sindarin", "argv": []}')
 
-    assert choose(project, "R", ["ggplot2"])[0].prefix == spoken
-    with pytest.raises(NotFoundError, match="has a Cobol kernel"):
-        choose(project, "Cobol", [])
+    assert choose(project, "sindarin", ["a_package_of_its_own"])[0].prefix == spoken
+    with pytest.raises(NotFoundError, match="has a Quenya kernel"):
+        choose(project, "Quenya", [])
 
 
 # -- resolve -----------------------------------------------------------------------------------------------------------
@@ -166,7 +166,11 @@ def test_what_leads_nowhere_is_told_with_what_would(project: Path, spec: str, me
 
 
 def test_a_profile_names_an_environment_so_that_it_is_found_again(project: Path, home: Path) -> None:
-    for prefix in (make_environment(home / "lab"), virtual(project / ".venv")):
+    named = make_environment(home / "miniforge3/envs/lab")
+    elsewhere = make_environment(project / "conda")
+    (elsewhere / MARK).unlink()
+
+    for prefix in (named, elsewhere, virtual(project / ".venv")):
         assert resolve(spec_of(environment(prefix)), project).prefix == prefix
 
 

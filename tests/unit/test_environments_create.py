@@ -12,7 +12,6 @@ import pytest
 
 from jupyterctl import paths
 from jupyterctl.environments import create as making
-from jupyterctl.environments import environments
 from jupyterctl.environments.create import create, remove
 from jupyterctl.environments.environment import read
 from jupyterctl.environments.explain import explain
@@ -87,7 +86,6 @@ def test_a_file_that_is_no_environment_file(tmp_path: Path, text: str | None, me
 
 
 def test_pip_requirements_and_variables_of_a_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_environment(home / "warm")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels()))
     file = home / "environment.yml"
@@ -106,8 +104,7 @@ def test_pip_requirements_and_variables_of_a_file(home: Path, monkeypatch: pytes
 def test_conda_learns_of_it_and_forgets_it(home: Path) -> None:
     conda_registry().parent.mkdir()
     conda_registry().write_text("/elsewhere\n")
-    made = read(make_environment(home / "lab"))
-    assert made is not None
+    made = create(prefix=home / "lab", packages=["ipykernel"], channels=[build_channel().as_uri()])
     assert (made.prefix / "conda-meta/history").exists()
     assert conda_registry().read_text() == f"/elsewhere\n{made.prefix}\n"
 
@@ -171,7 +168,8 @@ def test_what_a_killed_attempt_left_is_made_anew(home: Path) -> None:
     make_environment(prefix)
 
     assert not (prefix / "half").exists()
-    assert prefix in [one.prefix for one in environments(home / "lab")]
+    assert not half_made(prefix).exists()
+    assert read(prefix) is not None
 
 
 def test_a_place_that_cannot_be_written_to(home: Path) -> None:
@@ -200,7 +198,7 @@ def test_a_full_disk(home: Path) -> None:
     ).returncode:
         pytest.skip("this user may not mount a small disk")
     try:
-        with pytest.raises(TargetError, match="the disk of `~/small` is full"):
+        with pytest.raises(TargetError, match=r"the disk of `.*/small` is full"):
             make_environment(small / "lab")
         assert list(small.iterdir()) == []
     finally:

@@ -86,6 +86,7 @@ def test_two_paths_to_one_environment_count_once(project: Path) -> None:
 def test_stale_lines_of_condas_registry_are_passed_over(home: Path) -> None:
     real = make_environment(home / "far/away")
     (home / "far/emptied/conda-meta").mkdir(parents=True)
+    conda_registry().parent.mkdir()
     conda_registry().write_text(f"{home}/gone\n\n{real}\n{home}/far/emptied\n")
 
     assert [one.prefix for one in environments(home) if one.kind == "conda"] == [real]
@@ -154,7 +155,6 @@ def test_pixis_default_environment_is_the_projects(project: Path) -> None:
 @pytest.mark.parametrize("variable", ["CONDA_ENVS_PATH", "CONDA_ENVS_DIRS"])
 def test_folders_of_named_conda_environments(home: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     prefix = make_environment(home / "scratch/envs/deep")
-    conda_registry().unlink()
     monkeypatch.setenv(variable, f"/nowhere:{prefix.parent}")
 
     assert resolve("conda:deep", home).prefix == prefix
