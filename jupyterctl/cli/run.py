@@ -81,6 +81,8 @@ def run(ctx: click.Context, /, notebook: Path, **flags: Any) -> None:
         output=flags["output"],
         options=options(flags),
     )
+    for notice in prepared.notices:
+        diagnostics.warning(notice)
     if flags["sweeps"]:
         name = session.create_sweep(prepared, flags["sweeps"], flags["jobs"])
         ctx.exit(sweep(session, name, flags))
@@ -126,7 +128,7 @@ def attach(session: Session, made: Run, *, log_output: bool, as_json: bool) -> i
         return 0
     last = last or made
     if not as_json:
-        view.conclude(last, session.output(last))
+        view.conclude(session, last)
     return 3 if last.undelivered and last.exit_code == 0 else last.exit_code or 0
 
 

@@ -12,12 +12,11 @@ from ..errors import UsageError
 from ..model import Event, Run
 from . import ask, diagnostics, output, view, words
 from .complete import complete_run
+from .run import TIME, headline, sweep, table
 from .run import attach as attach_run
-from .run import headline, sweep, table
 
 RUN = click.argument("name", metavar="[ID]", required=False, shell_complete=complete_run)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-GRACE = 15.0
 
 
 @click.group(invoke_without_command=True)
@@ -138,10 +137,10 @@ def failure(session: Session, run: Run) -> None:
     """The failing cell and what it raised."""
     if run.error is None:
         return
-    source = session.failing_cell(run)
-    if source is not None:
-        output.line(f"\ncell {run.error.cell}:")
-        for line in source.splitlines():
+    cell = session.failing_cell(run)
+    if cell is not None:
+        output.line(f"\nfailing cell [{cell.number}]:")
+        for line in cell.source.splitlines():
             output.line(f"    {output.printable(line)}")
     if run.error.traceback:
         output.line()
@@ -193,10 +192,10 @@ def attach(ctx: click.Context, /, *, name: str | None, log_output: bool, as_json
 
 @runs.command()
 @click.argument("name", metavar="ID", shell_complete=complete_run)
-@click.option("--grace", default=GRACE, show_default=True, help="Seconds until it is ended by force.")
+@click.option("--grace", type=TIME, help="Time until it is ended by force.  [default: as its target says, and 10 s]")
 @ask.YES
 @JSON
-def cancel(*, name: str, grace: float, yes: bool, as_json: bool) -> None:
+def cancel(*, name: str, grace: float | None, yes: bool, as_json: bool) -> None:
     """End a run; its notebook is saved with what it has."""
     session = Session()
     if found := session.find_sweep(name):
@@ -214,7 +213,7 @@ def cancel(*, name: str, grace: float, yes: bool, as_json: bool) -> None:
         output.document(document(session, run))
     else:
         output.line(f"{run.id} {words.outcome(run)}")
-        view.result(run, session.output(run))
+        view.result(session, run)
 
 
 @runs.command()

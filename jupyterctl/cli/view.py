@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Protocol
 
+from ..core.session import Session
 from ..model import Event, Run, RunState
 from . import diagnostics, output, words
 
@@ -144,8 +144,9 @@ def connection(event: Event) -> None:
         diagnostics.info("the place answers again")
 
 
-def result(run: Run, where: Path | None) -> None:
+def result(session: Session, run: Run) -> None:
     """Where the result is, or why it is not where it was asked for."""
+    where = session.output(run)
     if where is not None:
         diagnostics.info(f"result: {where}")
     if run.undelivered:
@@ -153,9 +154,10 @@ def result(run: Run, where: Path | None) -> None:
         diagnostics.error(f"the result could not be put where it was asked for: {run.undelivered}", hint)
 
 
-def conclude(run: Run, where: Path | None) -> None:
+def conclude(session: Session, run: Run) -> None:
     """After the last event: where the result is; for a run that went wrong two lines on stderr."""
-    result(run, where)
+    result(session, run)
     if run.state.ended and run.state is not RunState.SUCCEEDED:
-        where_in = f" in cell {run.error.cell}" if run.error and run.error.cell is not None else ""
+        cell = session.failing_cell(run)
+        where_in = f" in cell [{cell.number}]" if cell else ""
         diagnostics.error(f"`{run.id}` {run.state}{where_in}: {words.failure(run)}", f"jupyterctl runs show {run.id}")

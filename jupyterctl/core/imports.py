@@ -17,6 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from ..environments.packages import PACKAGES
 from . import magics
 from .notebook import Notebook
 
@@ -51,7 +52,7 @@ def find(notebook: Notebook) -> Imports:
         search.scan(cell.source, cell=True)
     own = _own(notebook)
     return Imports(
-        needed=tuple(sorted(name for name in search.needed if _folded(name) not in own)),
+        needed=tuple(sorted(name for name in search.needed if own.isdisjoint(_names(name)))),
         local=tuple(sorted(search.local)),
         outside=tuple(sorted(search.outside)),
     )
@@ -66,6 +67,11 @@ def requirements(notebook: Notebook) -> list[Path]:
     """Requirement files that the notebook's own install lines name and that are there."""
     names = (name for words in _installs(notebook) for flag, name in pairwise(words) if flag in _FILE_FLAGS)
     return [path for name in names if (path := notebook.folder / name).is_file()]
+
+
+def _names(module: str) -> set[str]:
+    """A module's name and its package's, folded."""
+    return {_folded(module), _folded(PACKAGES.get(module, module))}
 
 
 def _own(notebook: Notebook) -> set[str]:

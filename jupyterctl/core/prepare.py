@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets as randomness
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ from ..errors import TargetError, UsageError
 from ..model import Json, Needs, Plan, Profile, Run, RunOptions, RunState, duration, now
 from ..target import Target
 from . import checking, imports, notebook, parameters, profiles, records, secrets
-from .bundle import gather
+from .bundle import Gathered, gather
 from .given import Given
 from .notebook import Notebook
 
@@ -45,6 +45,8 @@ class Prepared(Struct, frozen=True, kw_only=True):
     plan: Plan
     files: dict[str, str]
     options: RunOptions
+    notices: tuple[str, ...] = ()
+    """What the person should know before anything is sent."""
 
 
 def prepare(request: Request) -> Prepared:
@@ -64,16 +66,25 @@ def prepare(request: Request) -> Prepared:
     if plan.missing and not options.lenient:
         names = ", ".join(f"`{name}`" for name in plan.missing)
         raise TargetError(f"{plan.place} does not have {names}, which the notebook needs", plan.fix)
-    files = {} if plan.in_place else gather(read, options.include).files
+    gathered = Gathered() if plan.in_place else gather(read, options.include)
     return Prepared(
         request=request,
         notebook=read,
         declared=declared,
         profile=profile,
         plan=plan,
-        files={name: str(path) for name, path in files.items()},
+        files={name: str(path) for name, path in gathered.files.items()},
         options=options,
+        notices=tuple(_notices(gathered, request)),
     )
+
+
+def _notices(gathered: Gathered, request: Request) -> Iterator[str]:
+    for skipped in gathered.skipped:
+        yield f"`{skipped.path}` stays here: {skipped.reason}"
+    for name in gathered.suspicious:
+        yield f"`{name}` looks like a secret and stays here; --include {name} takes it along"
+    yield from filter(None, map(secrets.concern, request.secrets.values()))
 
 
 def run_of(prepared: Prepared, given: Mapping[str, Given], sweep: str | None = None) -> Run:
@@ -118,6 +129,7 @@ def _task(prepared: Prepared, run_id: str, values: dict[str, Json]) -> dict[str,
         "timeout": options.timeout,
         "cell_timeout": options.cell_timeout,
         "retries": options.retries or 0,
+        "grace": duration(prepared.profile.settings.run.grace),
     }
 
 

@@ -32,13 +32,25 @@ class CellTime(Struct, frozen=True, kw_only=True):
     seconds: tuple[float | None, float | None]
 
 
-def failing_cell(run: Run) -> str | None:
-    """The source of the cell in which a run failed, as it ran; None where no cell is to blame."""
-    result = records.directory(run.id) / records.OUTPUT
-    if run.error is None or run.error.cell is None or not result.exists():
+class FailingCell(Struct, frozen=True, kw_only=True):
+    """The cell in which a run failed. `number` counts executed cells from 1, as Jupyter's `In [number]` does."""
+
+    number: int
+    source: str
+    """Empty where the notebook did not come back."""
+
+
+def failing_cell(run: Run) -> FailingCell | None:
+    """The cell in which a run failed, as it ran; None where no cell is to blame."""
+    if run.error is None or run.error.cell is None:
         return None
-    cells = notebook.read(result).cells
-    return cells[run.error.cell].source if run.error.cell < len(cells) else None
+    number = 0
+    for event in journal.events(records.journal(run.id)):
+        number = 0 if event["event"] == "started" else number + (event["event"] == "cell")
+    result = records.directory(run.id) / records.OUTPUT
+    cells = notebook.read(result).cells if result.exists() else ()
+    source = cells[run.error.cell].source if run.error.cell < len(cells) else ""
+    return FailingCell(number=number, source=source)
 
 
 def html(store: Store, run: Run, destination: Path | None) -> Path:

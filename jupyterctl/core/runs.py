@@ -23,6 +23,8 @@ from ..store import Store
 from ..target import Target
 from . import journal, prepare, records
 
+SAVE_SECONDS = 10.0
+"""What a run that is cancelled has, beyond the grace of its cell, to save its notebook and end its kernel."""
 SUBMIT_SECONDS = 120.0
 """How long another process may take to start a run before nobody believes in it any more."""
 
@@ -263,11 +265,16 @@ def find(store: Store, name: str | None) -> Run:
     raise NotFoundError(f"there is no run `{name}`", hint)
 
 
-def cancel(store: Store, run: Run, grace: float, *, wait: bool = True) -> Run:
-    """End a live run, its notebook saved; by force after `grace` seconds. Without `wait` it is only asked to."""
+def cancel(store: Store, run: Run, grace: float | None = None, *, wait: bool = True) -> Run:
+    """End a live run, its notebook saved; by force after `grace` seconds, None: when it has had the time for it.
+
+    Without `wait` it is only asked to.
+    """
     run = refresh(store, run)
     if run.state.ended:
         return run
+    if grace is None:
+        grace = float(run.task.get("grace", 0.0)) + SAVE_SECONDS
     if run.handle:
         target_of(run).cancel(run.handle, grace if wait else None)
         if not wait:

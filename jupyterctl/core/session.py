@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .inspection import Inspection
     from .prepare import Prepared
     from .profiles import Entry, Value
-    from .report import Comparison
+    from .report import Comparison, FailingCell
     from .status import Status
 
 
@@ -267,10 +267,10 @@ class Session:
         """Ask a live run to end, without waiting for it."""
         from . import runs
 
-        runs.cancel(self.store, self.store.run(run.id), 0.0, wait=False)
+        runs.cancel(self.store, self.store.run(run.id), wait=False)
 
-    def cancel(self, run: Run, grace: float) -> Run:
-        """End a live run, its notebook saved; by force after `grace` seconds."""
+    def cancel(self, run: Run, grace: float | None = None) -> Run:
+        """End a live run, its notebook saved; by force after `grace` seconds, None: when it has had its time."""
         from . import runs
 
         return runs.cancel(self.store, run, grace)
@@ -311,8 +311,8 @@ class Session:
 
         return again.rerun(self.store, run)
 
-    def failing_cell(self, run: Run) -> str | None:
-        """The source of the cell in which a run failed."""
+    def failing_cell(self, run: Run) -> FailingCell | None:
+        """The cell in which a run failed, None where no cell is to blame."""
         from . import report
 
         return report.failing_cell(run)

@@ -60,7 +60,7 @@ def follow(store: Store, name: str) -> Iterator[tuple[Run, Event | None]]:
 def cancel(store: Store, name: str) -> None:
     """Ask every run that has not ended to end; those still queued never start."""
     for run in store.runs(sweep=name):
-        runs.cancel(store, run, 0.0, wait=False)
+        runs.cancel(store, run, wait=False)
 
 
 class Driver:

@@ -34,7 +34,7 @@ print("\\n" + json.dumps([name for name in sys.argv[1:] if not there(name)]))
 """
 
 
-_PACKAGES = {
+PACKAGES = {
     "Crypto": "pycryptodome",
     "OpenSSL": "pyopenssl",
     "PIL": "pillow",
@@ -117,7 +117,7 @@ def _ask(environment: Environment, modules: list[str]) -> list[str]:
 def install_command(environment: Environment, modules: Iterable[str]) -> str:
     """The command that would install what these modules come from, by the tool that made the environment."""
     conda = environment.kind in {"conda", "pixi"}
-    names = _PACKAGES | (_CONDA_PACKAGES if conda else {})
+    names = PACKAGES | (_CONDA_PACKAGES if conda else {})
     return shlex.join([*_installer(environment), *sorted({names.get(module, module) for module in modules})])
 
 

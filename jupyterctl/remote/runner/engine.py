@@ -39,7 +39,7 @@ class Engine(NBClientEngine):
             pass
         finally:
             manager.notebook_complete()
-        return nb
+        return nbformat.NotebookNode(nb, cells=list(nb.cells))  # papermill puts markers of its own between the cells
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *, execution: Execution, **_: Any) -> None:
