@@ -101,6 +101,9 @@ class RunSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = "auto"
     timeout: Annotated[Duration | None, Meta(description="Longest time a whole run may take")] = None
     cell_timeout: Annotated[Duration | None, Meta(description="Longest time one cell may take")] = None
+    grace: Annotated[
+        Duration, Meta(description="Time that an interrupted cell has to end by itself before its kernel is killed")
+    ] = "10s"
     retries: Annotated[int, Meta(ge=0, description="How often a run that failed is tried again from the start")] = 0
     isolated: Annotated[
         bool, Meta(description="Run on a copy of the notebook's files instead of in the notebook's own folder")
