@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -23,12 +22,19 @@ import psutil
 from msgspec import Meta
 
 from .. import model, paths
-from ..environments import activate, kernelspecs
-from ..environments.choose import choose
-from ..environments.environment import Environment, tilde
-from ..environments.find import environments
-from ..environments.packages import missing
-from ..environments.resolve import resolve
+from ..environments import (
+    Environment,
+    choose,
+    environments,
+    install_command,
+    kernelspecs,
+    label,
+    missing,
+    resolve,
+    script,
+    shell,
+    spec_of,
+)
 from ..errors import TargetError, UnreachableError, UsageError
 from ..model import Bundle, Check, CheckState, Needs, Plan, Profile, Run
 from ..transport import launch, process, tmux
@@ -67,8 +73,7 @@ def candidates() -> Iterator[tuple[str, dict[str, object]]]:
     """One profile for each environment on this machine that can run notebooks."""
     for found in environments(Path.cwd()):
         if "ipykernel" in found.packages:
-            spec = f"conda:{found.prefix}" if found.kind in ("conda", "pixi") else f"venv:{found.prefix}"
-            yield found.name, {"environment": spec}
+            yield found.name, {"environment": spec_of(found)}
 
 
 def place() -> Path:
@@ -128,7 +133,7 @@ class Local:
             missing=tuple(lacking),
             fix=install_command(found, lacking) if lacking else "",
             in_place=not needs.isolated,
-            launch={"kernel_python": str(found.python), "activation": activate.script(found)},
+            launch={"kernel_python": str(found.python), "activation": script(found)},
         )
 
     def _plan_kernelspec(self, needs: Needs) -> Plan:
@@ -138,7 +143,7 @@ class Local:
         if self.settings.environment != "auto":
             found = resolve(self.settings.environment, needs.notebook.parent)
             prefixes.insert(0, found.prefix)
-            activation = activate.script(found)
+            activation = script(found)
         spec = kernelspecs.find(needs.kernel, needs.language, prefixes)
         return Plan(
             place=f"kernel {spec.name} of {spec.directory}",
@@ -151,7 +156,7 @@ class Local:
         spec = self.settings.environment
         if spec == "auto":
             return choose(near, needs.language, needs.imports)
-        return resolve(spec, near), f"{self.profile.name} says {spec}"
+        return resolve(spec, near), "asked for"
 
     # -- a run ---------------------------------------------------------------------------------------------------
 
@@ -189,11 +194,10 @@ class Local:
 
     @staticmethod
     def _spawn(run_id: str, file: Path, directory: Path) -> None:
-        shell = shutil.which("bash") or "/bin/sh"
         if tmux.available():
-            tmux.spawn(f"jupyterctl-run-{run_id}", shell, file, directory)
+            tmux.spawn(f"jupyterctl-run-{run_id}", shell(), file, directory)
         else:
-            process.spawn([shell, str(file)], directory)
+            process.spawn([shell(), str(file)], directory)
 
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
         """Bytes from the offset on. The process is asked for first: once it is gone, all it wrote is there."""
@@ -238,21 +242,6 @@ class Local:
         except (OSError, ValueError):
             return None
         return process.named(pid, str(directory))
-
-
-def label(environment: Environment) -> str:
-    """The environment in a few words."""
-    return f"python {environment.version} in {tilde(environment.prefix)}"
-
-
-def install_command(environment: Environment, modules: Sequence[str]) -> str:
-    """The command that would install modules there, taking their names for those of packages."""
-    names = " ".join(modules)
-    if environment.kind == "conda":
-        return f"conda install -p {shlex.quote(str(environment.prefix))} {names}"
-    if environment.kind == "uv":
-        return f"uv pip install --python {shlex.quote(str(environment.python))} {names}"
-    return f"{shlex.quote(str(environment.python))} -m pip install {names}"
 
 
 def reach(handle: dict[str, str]) -> Path:
