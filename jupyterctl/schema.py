@@ -195,6 +195,8 @@ def _without_null(node: Json) -> Json:
         return [_without_null(item) for item in node if item != {"type": "null"}]
     if not isinstance(node, dict):
         return node
+    if "$ref" in node:  # a table: its default is that of its fields
+        return {"$ref": node["$ref"]}
     kept = {key: _without_null(value) for key, value in node.items() if (key, value) != ("default", None)}
     if len(kept.get("anyOf", ())) == 1:
         kept |= kept.pop("anyOf")[0]
