@@ -334,6 +334,34 @@ def test_import_takes_files_over_with_their_comments(cli, folder, tmp_path):
     assert "# newer" in (folder / "lab.toml").read_text()
 
 
+def test_on_a_terminal_import_asks_which(folder, tmp_path):
+    source = tmp_path / "from"
+    source.mkdir()
+    for name in ("one", "two", "three"):
+        (source / f"{name}.toml").write_text('kind = "local"\n')
+
+    code, seen = conversation(["profile", "import", str(source)], {"Import": ["one four", "one two"]}, tmp_path)
+
+    assert code == 0, seen
+    assert "`four` is not in the list" in seen
+    assert {file.name for file in folder.glob("*.toml")} == {"one.toml", "two.toml"}
+
+
+def test_on_a_terminal_a_broken_edit_can_be_mended_at_once(folder, tmp_path, monkeypatch):
+    file = folder / "lab.toml"
+    file.write_text('kind = "local"\n')
+    program = tmp_path / "editor"
+    program.write_text('#!/bin/sh\ngrep -q oops "$1" && echo \'kind = "local"\' > "$1" || echo oops > "$1"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(program))
+
+    code, seen = conversation(["profile", "edit", "lab"], {"Edit": ["y"]}, tmp_path)
+
+    assert code == 0, seen
+    assert "is not TOML" in seen
+    assert "`lab` is valid" in seen
+
+
 def test_import_of_what_is_not_there_says_what_could_be(cli):
     for arguments, says in ((("nowhere",), "or a kind: local"), (("local", "nobody"), "`nobody` is not in the list")):
         refused = cli("profile", "import", *arguments)
