@@ -1,0 +1,70 @@
+"""The suite's ground: each test runs once for every place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyterctl.core.session import Session
+from jupyterctl.model import Run, RunOptions
+from tests.conda_channel import conda_environment  # noqa: F401 - a fixture
+from tests.conftest import notebook
+
+from . import places
+
+PLACES = ["local-venv", "local-conda"]
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, home: Path) -> places.Place:
+    """One place, with a profile named `there` for it."""
+    if request.param == "local-conda":
+        made: places.Place = places.conda(request.getfixturevalue("conda_environment"))
+    else:
+        made = places.venv()
+    profiles = home / "config" / "profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "there.toml").write_text(made.profile(), encoding="utf-8")
+    return made
+
+
+@pytest.fixture
+def session(place: places.Place, tmp_path: Path) -> Session:
+    """A session whose profile `there` is the place."""
+    return Session(tmp_path)
+
+
+class Runs:
+    """Starts notebooks at the place."""
+
+    def __init__(self, session: Session, folder: Path) -> None:
+        self.session = session
+        self.folder = folder
+
+    def start(self, *cells: str, name: str = "nb.ipynb", parameters=None, secrets=None, **options) -> Run:
+        """Submit a notebook of these cells; it runs by itself."""
+        path = notebook(self.folder / name, *cells)
+        prepared = self.session.prepare(
+            path,
+            "there",
+            given=self.session.given(list((parameters or {}).items()), [], [], []),
+            secrets=secrets or {},
+            options=RunOptions(**options),
+        )
+        return self.session.submit(self.session.create_run(prepared))
+
+    def finish(self, run: Run) -> tuple[Run, list[dict]]:
+        """Follow a run to its end: the run, and its events."""
+        events = []
+        for last, event in self.session.follow(run):
+            run = last
+            if event is not None:
+                events.append(event)
+        return self.session.find_run(run.id), events
+
+
+@pytest.fixture
+def runs(session: Session, tmp_path: Path) -> Runs:
+    """Starts notebooks at the place."""
+    return Runs(session, tmp_path / "work")
