@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 
@@ -110,10 +110,10 @@ class Client(PapermillNotebookClient):
         return output
 
     async def _check_raise_for_error(self, cell: Any, cell_index: int, exec_reply: Any) -> None:
-        payload = (exec_reply or {}).get("content", {}).get("payload") or ()
-        if any(part.get("source") == "ask_exit" for part in payload):
-            self.execution.early = True
         await super()._check_raise_for_error(cell, cell_index, exec_reply)
+        for part in (exec_reply or {}).get("content", {}).get("payload") or ():
+            if part.get("source") == "ask_exit":  # `exit(3)` comes as the wish to keep the kernel: 3
+                raise CellExecutionError("", "SystemExit", str(part.get("keepkernel", "")))
 
 
 class Manager(NotebookExecutionManager):

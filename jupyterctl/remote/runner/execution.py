@@ -30,9 +30,12 @@ class StoppedError(Exception):
 
 
 class Execution:
-    """The state of one attempt. Cells are reported by the engine; `stop` may come from a signal or from the clock."""
+    """The state of one attempt. Cells are reported by the engine; `stop` may come from a signal or from the clock.
 
-    def __init__(self, task: Task, journal: Journal, attempt: int) -> None:
+    `began` is when the first attempt began, on the monotonic clock: all of them share the run's time.
+    """
+
+    def __init__(self, task: Task, journal: Journal, attempt: int, began: float) -> None:
         self.task, self.journal, self.attempt = task, journal, attempt
         self.saver = Saver(task, journal)
         self.kernel: Kernel | None = None
@@ -41,7 +44,7 @@ class Execution:
         self.stop_reason: tuple[str, str, str] | None = None
         self.failure: Failure | None = None
         self.early = False
-        self._began = time.monotonic()
+        self._began = began
         self._kill_at: float | None = None
         self._cell: int | None = None
         self._cell_began = 0.0
@@ -143,11 +146,11 @@ class Execution:
 
     def cell_failed(self, cell: Any, index: int, error: Exception | None) -> None:
         """A cell raised: remember how. sys.exit() and sys.exit(0) are an early, good end."""
-        outputs = [output for output in cell.get("outputs", ()) if output.output_type == "error"]
-        name, value = (outputs[-1].ename, outputs[-1].evalue) if outputs else (type(error).__name__, str(error))
+        name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
         if name == "SystemExit" and value in EARLY_EXITS:
             self.early = True
             return
+        outputs = [output for output in cell.get("outputs", ()) if output.output_type == "error"]
         traceback = "\n".join(outputs[-1].traceback if outputs else [])[-TRACEBACK_LIMIT:].splitlines()
         self.failure = {"name": name, "value": value[:2000], "cell": index, "traceback": traceback}
 

@@ -33,26 +33,34 @@ class Runner:
         os.chdir(directory)
         self.task = Task(directory)
         self.journal = Journal(directory, self.task.mask)
-        self.execution = Execution(self.task, self.journal, 1)
+        self._began = time.monotonic()
+        self.execution = Execution(self.task, self.journal, 1, self._began)
+        self._cancelled = ""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._cancel)
         signal.signal(signal.SIGINT, self._cancel)
 
     def _cancel(self, number: int, _: object) -> None:
-        self.execution.stop("cancelled", "Cancelled", f"cancelled by {signal.Signals(number).name}")
+        self._cancelled = f"cancelled by {signal.Signals(number).name}"
+        self.execution.stop("cancelled", "Cancelled", self._cancelled)
 
     def run(self) -> int:
-        """Try until it succeeds, is cancelled, or was tried often enough; returns the exit code."""
-        began = time.monotonic()
-        last = self.task.retries + 1
+        """Try until it succeeds, is cancelled, or was tried often or long enough; returns the exit code."""
         status, failure = attempt(self.execution)
-        while status not in ("succeeded", "cancelled") and self.execution.attempt < last:
+        while status != "succeeded" and self._may_try_again():
             number = self.execution.attempt + 1
-            self.journal.write("retry", attempt=number, of=last, status=status, error=failure)
-            self.execution = Execution(self.task, self.journal, number)
+            self.journal.write("retry", attempt=number, of=self.task.retries + 1, status=status, error=failure)
+            self.execution = Execution(self.task, self.journal, number, self._began)
+            if self._cancelled:  # since the last attempt was over
+                self.execution.stop("cancelled", "Cancelled", self._cancelled)
             status, failure = attempt(self.execution)
-        self._last_word(status, failure, time.monotonic() - began)
+        self._last_word(status, failure, time.monotonic() - self._began)
         return TARGET_FAILED if status == "failed" and failure and failure["cell"] is None else EXIT_CODES[status]
+
+    def _may_try_again(self) -> bool:
+        timeout = self.task.timeout
+        late = timeout is not None and time.monotonic() - self._began >= timeout
+        return self.execution.attempt <= self.task.retries and not self._cancelled and not late
 
     def _last_word(self, status: str, failure: Failure | None, seconds: float) -> None:
         saver = self.execution.saver
