@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 RUNNER = "runner.pyz"
@@ -20,6 +19,8 @@ def fingerprint() -> str:
 
 def archive(file: Path) -> None:
     """Write the runner's modules as one executable archive (PEP 441)."""
+    import zipfile
+
     with zipfile.ZipFile(file, "w") as packed:
         packed.writestr("__main__.py", _MAIN)
         for source in sorted(_SOURCES.glob("*.py")):

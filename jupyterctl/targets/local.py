@@ -3,41 +3,32 @@
 A run's process is detached: in a tmux session of its own where there is tmux, else in a session of its own. The runner
 is executed by jupyterctl's own Python, which has papermill; the kernel is the chosen environment's, which needs no more
 than ipykernel. The notebook works in its own folder, as it does in JupyterLab, or, isolated, on a copy of its files.
+
+Every command that only reads profiles imports this module for its settings, so what runs need is imported by them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import psutil
 from msgspec import Meta
 
 from .. import model, paths
-from ..environments import (
-    Environment,
-    choose,
-    environments,
-    install_command,
-    kernelspecs,
-    label,
-    missing,
-    resolve,
-    script,
-    shell,
-    spec_of,
-)
 from ..errors import TargetError, UnreachableError, UsageError
 from ..model import Bundle, Check, CheckState, Needs, Plan, Profile, Run
 from ..transport import launch, process, tmux
+
+if TYPE_CHECKING:
+    import psutil
+
+    from ..environments import Environment
 
 ALIASES: tuple[str, ...] = ()
 TAIL_BYTES = 4 * 1024 * 1024
@@ -71,6 +62,8 @@ def default() -> Settings:
 
 def candidates() -> Iterator[tuple[str, dict[str, object]]]:
     """One profile for each environment on this machine that can run notebooks."""
+    from ..environments import environments, spec_of
+
     for found in environments(Path.cwd()):
         if "ipykernel" in found.packages:
             yield found.name, {"environment": spec_of(found)}
@@ -102,6 +95,8 @@ class Local:
         yield self._check_disk()
 
     def _check_environment(self) -> Check:
+        from ..environments import install_command, label
+
         try:
             found, reason = self._environment(Path.cwd(), Needs(notebook=Path.cwd()))
         except UsageError as error:
@@ -123,6 +118,8 @@ class Local:
 
     def plan(self, needs: Needs) -> Plan:
         """Choose the environment and the kernel, and say what the notebook would miss there."""
+        from ..environments import install_command, label, missing, script
+
         if needs.language != "python" or needs.kernel != "auto":
             return self._plan_kernelspec(needs)
         found, reason = self._environment(needs.notebook.parent, needs)
@@ -138,6 +135,8 @@ class Local:
 
     def _plan_kernelspec(self, needs: Needs) -> Plan:
         """A kernel found by its name or language among the installed kernelspecs, the environment's first."""
+        from ..environments import kernelspecs, resolve, script
+
         prefixes = [Path(sys.prefix)]
         activation = ""
         if self.settings.environment != "auto":
@@ -153,6 +152,8 @@ class Local:
         )
 
     def _environment(self, near: Path, needs: Needs) -> tuple[Environment, str]:
+        from ..environments import choose, resolve
+
         spec = self.settings.environment
         if spec == "auto":
             return choose(near, needs.language, needs.imports)
@@ -162,7 +163,7 @@ class Local:
 
     def handle(self, run: Run) -> dict[str, str]:
         """The run's directory, and the machine whose processes it is one of."""
-        return {"directory": str(place() / run.id), "host": socket.gethostname()}
+        return {"directory": str(place() / run.id), "host": os.uname().nodename}
 
     def submit(self, run: Run, bundle: Bundle, plan: Plan) -> None:
         """Lay the run's directory out, start its process detached and hand the environment over."""
@@ -194,6 +195,8 @@ class Local:
 
     @staticmethod
     def _spawn(run_id: str, file: Path, directory: Path) -> None:
+        from ..environments import shell
+
         if tmux.available():
             tmux.spawn(f"jupyterctl-run-{run_id}", shell(), file, directory)
         else:
@@ -211,6 +214,8 @@ class Local:
 
     def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
         """Copy a file of the run's directory; returns its SHA-256 where it lies."""
+        import hashlib
+
         source = reach(handle) / name
         with source.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -234,7 +239,7 @@ class Local:
     @staticmethod
     def _process(handle: dict[str, str]) -> psutil.Process | None:
         """The run's process, if it lives on this machine; UnreachableError where that cannot be told."""
-        if handle.get("host") != socket.gethostname():
+        if handle.get("host") != os.uname().nodename:
             raise UnreachableError(f"the run is on `{handle.get('host')}`", "look at it from there")
         directory = Path(handle["directory"])
         try:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 
 def spawn(command: list[str], directory: Path) -> None:
@@ -27,6 +29,8 @@ def spawn(command: list[str], directory: Path) -> None:
 
 def named(pid: int, text: str) -> psutil.Process | None:
     """The live process of that pid, if its command line contains the text: pids are used again, run ids are not."""
+    import psutil
+
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE or text not in "\0".join(process.cmdline()):
@@ -38,6 +42,8 @@ def named(pid: int, text: str) -> psutil.Process | None:
 
 def marked(variable: str, value: str) -> list[psutil.Process]:
     """Every live process of this user with that variable in its environment."""
+    import psutil
+
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -48,6 +54,8 @@ def marked(variable: str, value: str) -> list[psutil.Process]:
 
 def end(process: psutil.Process, number: signal.Signals) -> None:
     """Send a signal; a process that is gone already is no error."""
+    import psutil
+
     with suppress(psutil.Error):
         process.send_signal(number)
 
