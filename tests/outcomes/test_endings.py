@@ -45,7 +45,7 @@ def test_an_error_names_the_cell_and_keeps_what_ran(cli: Cli, tmp_path: Path) ->
     assert outcome.texts() == ["before\n", "ZeroDivisionError: division by zero", ""]
     assert outcome.notebook.cells[error["cell"]].source.startswith("def halve")
     shown = cli("runs", "show", outcome.run["id"]).stdout
-    assert "cell 2:\n    def halve(x):\n        return x / 0\n    halve(8)\n" in shown
+    assert "failing cell [2]:\n    def halve(x):\n        return x / 0\n    halve(8)\n" in shown
     assert shown.count("ZeroDivisionError") >= 2
 
 
