@@ -18,9 +18,10 @@ Json = Any
 """A value made of what JSON knows."""
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
+_PART = r"\d+(\.\d+)?(ms|s|m|h|d)"
+_DURATION = rf"^(({_PART})+|\d+(\.\d+)?)$"
 
-Duration = Annotated[str, Meta(pattern=r"^(\d+(\.\d+)?(ms|s|m|h|d)?)+$", examples=["90s", "30m", "8h", "1h30m"])]
+Duration = Annotated[str, Meta(pattern=_DURATION, examples=["90s", "30m", "8h", "1h30m"])]
 """A length of time as people write it: `90s`, `30m`, `1h30m`, `2d`; a bare number is seconds."""
 
 
@@ -30,9 +31,9 @@ def duration(text: str) -> float:
     >>> duration("1h30m"), duration("45"), duration("250ms")
     (5400.0, 45.0, 0.25)
     """
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    if not re.search(_DURATION, text):
         raise ValueError(f"`{text}` is no duration; write it like 90s, 30m or 1h30m")
+    parts = re.findall(r"([\d.]+)([a-z]*)", text)
     return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
 
 

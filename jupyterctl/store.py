@@ -49,11 +49,11 @@ _encode = msgspec.json.encode
 
 
 class Store:
-    """The open store; `notices` are messages for the person about what was found and mended on opening."""
+    """The open store; `notify` is told, in words for the person, of what had to be mended."""
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, notify: Callable[[str], object] = len) -> None:
         self.file = file or paths.store()
-        self.notices: list[str] = []
+        self.notify = notify
         self._connection = self._open()
 
     # -- runs ----------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class Store:
         with immediate(connection):
             for run in found:
                 _put(connection, run)
-        self.notices.append(
+        self.notify(
             f"the store could not be read and was set aside as `{aside}`; "
             f"{len(found)} runs were read back from their records"
         )

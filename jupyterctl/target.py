@@ -83,7 +83,10 @@ def load(kind: str) -> Kind:
     entry = _foreign().get(kind)
     if entry is None:
         raise ConfigError(f"there is no kind `{kind}`", f"the kinds are: {', '.join(kinds())}")
-    return cast(Kind, importlib.import_module(entry))
+    try:
+        return cast(Kind, importlib.import_module(entry))
+    except ImportError as error:
+        raise ConfigError(f"the kind `{kind}` cannot be loaded: {error}", f"install what `{entry}` needs") from error
 
 
 def _foreign() -> dict[str, str]:

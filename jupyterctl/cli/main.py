@@ -6,14 +6,19 @@ Errors of the core come out as two lines and the exit code of their class; `--de
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from .. import __version__
 from ..errors import JupyterctlError
 from . import diagnostics
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "run": ("run:run", "Run a notebook headless, with live progress."),
@@ -52,6 +57,13 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names from the table; click would import every command for its help."""
+        from click.shell_completion import CompletionItem
+
+        del ctx
+        return [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -78,6 +90,9 @@ def cli(ctx: click.Context, *, debug: bool) -> None:
 
 def run() -> None:
     """Run the command line and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     debug = "--debug" in sys.argv or bool(os.environ.get("JUPYTERCTL_DEBUG"))
     try:
         code = cli.main(prog_name="jupyterctl", standalone_mode=False)

@@ -44,9 +44,8 @@ def list_(*, limit: int, everything: bool, live: bool, as_json: bool) -> None:
 
 def listing(*, as_json: bool, limit: int | None, live: bool) -> None:
     """The table of runs."""
-    session = Session()
+    session = Session(notify=diagnostics.warning)
     found = session.runs(limit=limit, live=live)
-    notices(session)
     if as_json:
         output.document({"runs": [document(session, run) for run in found]})
     elif not found:
@@ -58,7 +57,7 @@ def listing(*, as_json: bool, limit: int | None, live: bool) -> None:
 def row(run: Run) -> list[str]:
     """A run's line in the table."""
     cells = f"{run.cells.done}/{run.cells.total}" if run.cells.total else ""
-    took = words.seconds(run.seconds)
+    took = words.seconds(run.seconds if run.state.ended else words.since(run.started))
     return [run.id, words.state(run), run.target, cells, took, words.ago(run.created), words.parameters(run)]
 
 
@@ -87,18 +86,12 @@ def document(session: Session, run: Run) -> dict[str, Any]:
     }
 
 
-def notices(session: Session) -> None:
-    """What the store has to say about itself."""
-    for notice in session.store.notices:
-        diagnostics.warning(notice)
-
-
 @runs.command()
 @RUN
 @JSON
 def show(*, name: str | None, as_json: bool) -> None:
     """Show how a run stands: outcome, failing cell, where the result is."""
-    session = Session()
+    session = Session(notify=diagnostics.warning)
     if name and (found := session.find_sweep(name)):
         points = [session.run(point.id) for point in session.sweep(found)]
         output.document({"runs": [document(session, point) for point in points]}) if as_json else table(points)
@@ -155,7 +148,7 @@ def failure(session: Session, run: Run) -> None:
 @JSON
 def logs(*, name: str | None, follow_it: bool, runner: bool, as_json: bool) -> None:
     """Print what the cells of a run have printed."""
-    session = Session()
+    session = Session(notify=diagnostics.warning)
     run = session.find_run(name)
     if runner:
         output.line(session.runner_log(run).rstrip("\n"))
@@ -181,7 +174,7 @@ def printed(event: Event) -> str:
 @click.pass_context
 def attach(ctx: click.Context, /, *, name: str | None, log_output: bool, as_json: bool) -> None:
     """Follow a run, or go on with a sweep, from its first event on; the exit code is that of `run`."""
-    session = Session()
+    session = Session(notify=diagnostics.warning)
     if name and (found := session.find_sweep(name)):
         ctx.exit(sweep(session, found, {"as_json": as_json, "log_output": log_output}))
     run = session.find_run(name)
@@ -197,7 +190,7 @@ def attach(ctx: click.Context, /, *, name: str | None, log_output: bool, as_json
 @JSON
 def cancel(*, name: str, grace: float | None, yes: bool, as_json: bool) -> None:
     """End a run; its notebook is saved with what it has."""
-    session = Session()
+    session = Session(notify=diagnostics.warning)
     if found := session.find_sweep(name):
         ask.confirm(f"cancel all runs of `{found}` that have not ended?", yes=yes)
         session.cancel_sweep(found)
@@ -222,7 +215,7 @@ def cancel(*, name: str, grace: float | None, yes: bool, as_json: bool) -> None:
 @JSON
 def fetch(*, name: str | None, destination: Path | None, as_json: bool) -> None:
     """Bring a run's notebook home, as far as it is saved."""
-    session = Session()
+    session = Session(notify=diagnostics.warning)
     run = session.find_run(name)
     where = session.fetch(run, destination)
     output.document({"id": run.id, "output": str(where)}) if as_json else output.line(str(where))
@@ -238,7 +231,7 @@ def rerun(ctx: click.Context, /, *, name: str | None, detach: bool, log_output: 
     """Run again with the same parameters, target and options, the notebook as it is now."""
     from .run import detached
 
-    session = Session()
+    session = Session(notify=diagnostics.warning)
     made = session.rerun(session.find_run(name))
     if not as_json:
         diagnostics.info(headline(made))
@@ -256,7 +249,7 @@ def rerun(ctx: click.Context, /, *, name: str | None, detach: bool, log_output: 
 @JSON
 def report(*, name: str | None, destination: Path | None, open_it: bool, as_json: bool) -> None:
     """Make an HTML page of a run's notebook."""
-    session = Session()
+    session = Session(notify=diagnostics.warning)
     run = session.find_run(name)
     where = session.report(run, destination)
     output.document({"id": run.id, "report": str(where)}) if as_json else output.line(str(where))
@@ -270,7 +263,7 @@ def report(*, name: str | None, destination: Path | None, open_it: bool, as_json
 @JSON
 def compare(*, first: str, second: str, as_json: bool) -> None:
     """Show what differs between two runs: parameters, durations, outputs."""
-    session = Session()
+    session = Session(notify=diagnostics.warning)
     pair = session.run(first), session.run(second)
     found = session.compare(*pair)
     if as_json:
@@ -292,7 +285,7 @@ def compare(*, first: str, second: str, as_json: bool) -> None:
 @JSON
 def remove(*, names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Forget runs that have ended, with all that is kept of them; `-o` files stay."""
-    session = Session()
+    session = Session(notify=diagnostics.warning)
     found = [run for name in names for run in named(session, name)]
     ask.confirm(f"remove {', '.join(f'`{run.id}`' for run in found)} and what is kept of them?", yes=yes)
     for run in found:

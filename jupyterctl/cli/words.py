@@ -51,11 +51,16 @@ def size(value: float) -> str:
     return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
+def since(moment: str | None) -> float | None:
+    """Seconds that have passed since a moment."""
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds() if moment else None
+
+
 def ago(moment: str | None) -> str:
     """How long ago a moment was: `3 m ago`."""
     if not moment:
         return ""
-    past = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    past = since(moment) or 0.0
     for unit_seconds, unit in _STEPS:
         if past >= unit_seconds:
             return f"{past // unit_seconds:.0f} {unit} ago"

@@ -5,16 +5,21 @@ What is wrong here is an error of two lines, and nothing has been made or sent.
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 import secrets as randomness
+import shlex
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from .. import target
+from ..environments import absolute
 from ..errors import TargetError, UsageError
 from ..model import Json, Needs, Plan, Profile, Run, RunOptions, RunState, duration, now
 from ..target import Target
@@ -101,7 +106,7 @@ def run_of(prepared: Prepared, given: Mapping[str, Given], sweep: str | None = N
         created=now(),
         parameters=values,
         secrets=dict(request.secrets),
-        output=output_path(request, values),
+        output=output_path(request, prepared.declared, values),
         sweep=sweep,
         options=options,
         plan=prepared.plan,
@@ -140,7 +145,7 @@ def profile_of(name: str, options: RunOptions) -> Profile:
         return profile
     if "environment" not in profile.settings.__struct_fields__:
         raise UsageError(f"`{profile.name}` has no choice of environment", "leave --environment out")
-    settings = msgspec.structs.replace(profile.settings, environment=options.environment)
+    settings = msgspec.structs.replace(profile.settings, environment=absolute(options.environment, Path(options.cwd)))
     return msgspec.structs.replace(profile, settings=settings)
 
 
@@ -168,32 +173,42 @@ def _seconds(asked: float | None, default: str | None) -> float | None:
     return duration(default)
 
 
-def output_path(request: Request, values: Mapping[str, Json]) -> str | None:
+def output_path(request: Request, declared: parameters.Declared, values: Mapping[str, Json]) -> str | None:
     """Where the result shall go: absolute, `{name}` replaced by the parameter; UsageError where it cannot."""
     if request.output is None:
         return None
-    fields = {**values, "notebook": request.notebook.stem}
+    fields = {**dict(_defaults(declared)), **values, "notebook": request.notebook.stem}
     try:
         text = request.output.format(**fields)
-    except (KeyError, IndexError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         names = ", ".join(f"{{{name}}}" for name in fields)
-        raise UsageError(f"`{request.output}` names no parameter: {error}", f"there are: {names}") from None
-    path = Path(text).expanduser().absolute()
+        raise UsageError(f"`{request.output}` cannot be filled in: {error}", f"there are: {names}") from None
+    path = Path(request.options.cwd) / Path(text).expanduser()
     if path.is_dir() or text.endswith("/"):
         path = path / request.notebook.name
+    return str(writable(path, request.notebook))
+
+
+def _defaults(declared: parameters.Declared) -> Iterator[tuple[str, Json]]:
+    for parameter in declared.parameters:
+        with suppress(ValueError, SyntaxError):
+            yield parameter.name, ast.literal_eval(parameter.default or "")
+
+
+def writable(path: Path, notebook: Path) -> Path:
+    """The path, if a result can be put there; UsageError where it cannot, or would overwrite the notebook itself."""
     if not path.parent.is_dir():
-        raise UsageError(f"the folder `{path.parent}` is not there", f"make it: mkdir -p {path.parent}")
-    _probe(path)
-    return str(path)
-
-
-def _probe(path: Path) -> None:
-    probe = path.with_name(f".{path.name[:100]}.probe")
+        folder = shlex.quote(str(path.parent))
+        raise UsageError(f"the folder `{path.parent}` is not there", f"make it: mkdir -p {folder}")
+    if path.exists() and notebook.exists() and path.samefile(notebook):
+        raise UsageError(f"the result would overwrite the notebook `{path}` itself", "give it another name with -o")
+    probe = path.with_name(f".{path.name[:40]}.{os.getpid()}.probe")
     try:
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise UsageError(f"cannot write to `{path.parent}`: {error.strerror}", "choose another place with -o") from None
+    return path
 
 
 def new_id(stem: str) -> str:

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 class Session:
     """One person at one machine, with the profiles that hold in one folder."""
 
-    def __init__(self, cwd: Path | None = None) -> None:
+    def __init__(self, cwd: Path | None = None, notify: Callable[[str], object] = len) -> None:
+        """`notify` is told, in words for the person, of what had to be mended on the way."""
         self.cwd = cwd or _working_directory()
+        self.notify = notify
 
     def kinds(self) -> list[str]:
         """Names of all kinds."""
@@ -176,10 +178,10 @@ class Session:
 
     @cached_property
     def store(self) -> Store:
-        """The store, opened when it is first needed."""
+        """The store, opened when it is first needed; what it mended on the way is told to `notify`."""
         from ..store import Store
 
-        return Store()
+        return Store(notify=self.notify)
 
     def given(
         self,
@@ -221,7 +223,7 @@ class Session:
             target=target or targets.DEFAULT,
             given=given,
             secrets=secrets,
-            output=str(self.cwd / output) if output is not None else None,
+            output=output,
             options=structs.replace(options, cwd=str(self.cwd)),
         )
         return prepare.prepare(request)
@@ -338,9 +340,8 @@ class Session:
         return sweep.create(self.store, prepared, sweeps, jobs)
 
     def find_sweep(self, name: str) -> str | None:
-        """The sweep of that name or the only one that begins so; None where there is none."""
-        found = self.store.sweeps(name)
-        return name if name in found else found[0] if len(found) == 1 and name.endswith("-sweep") else None
+        """The name itself where it is a sweep's, else None."""
+        return name if self.store.runs(sweep=name, limit=1) else None
 
     def sweep(self, name: str) -> list[Run]:
         """The runs of a sweep as they stand, in the order of its grid."""

@@ -18,10 +18,11 @@ from .choose import choose
 from .environment import Environment, label, spec_of
 from .find import environments
 from .packages import install_command, missing
-from .resolve import resolve
+from .resolve import absolute, resolve
 
 __all__ = [
     "Environment",
+    "absolute",
     "choose",
     "environments",
     "install_command",

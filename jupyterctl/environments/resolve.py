@@ -42,6 +42,17 @@ def resolve(spec: str, near: Path) -> Environment:
     return _at(near / Path(rest).expanduser(), form)
 
 
+def absolute(spec: str, folder: Path) -> str:
+    """A spec with its path, where it is one, taken from a folder.
+
+    >>> absolute("venv:.venv", Path("/lab")), absolute("conda:base", Path("/lab")), absolute("auto", Path("/lab"))
+    ('venv:/lab/.venv', 'conda:base', 'auto')
+    """
+    form, colon, path = spec.rpartition(":")
+    named = os.sep not in path and not path.startswith(".")
+    return spec if named else f"{form}{colon}{folder / Path(path).expanduser()}"
+
+
 def _named(name: str, known: list[Environment]) -> Environment:
     matches = [one for one in known if one.name == name]
     own = [one for one in matches if one.made_here]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from .. import model, paths
+from .. import config, model, paths
 from ..errors import TargetError, UnreachableError, UsageError
 from ..model import Bundle, Check, CheckState, Needs, Plan, Profile, Run
 from ..transport import launch, process, tmux
@@ -120,6 +120,7 @@ class Local:
         """Choose the environment and the kernel, and say what the notebook would miss there."""
         from ..environments import install_command, label, missing, script
 
+        self._workdir(needs.notebook)
         if needs.language != "python" or needs.kernel != "auto":
             return self._plan_kernelspec(needs)
         found, reason = self._environment(needs.notebook.parent, needs)
@@ -135,12 +136,12 @@ class Local:
 
     def _plan_kernelspec(self, needs: Needs) -> Plan:
         """A kernel found by its name or language among the installed kernelspecs, the environment's first."""
-        from ..environments import kernelspecs, resolve, script
+        from ..environments import kernelspecs, script
 
         prefixes = [Path(sys.prefix)]
         activation = ""
         if self.settings.environment != "auto":
-            found = resolve(self.settings.environment, needs.notebook.parent)
+            found, _ = self._environment(needs.notebook.parent, needs)
             prefixes.insert(0, found.prefix)
             activation = script(found)
         spec = kernelspecs.find(needs.kernel, needs.language, prefixes)
@@ -152,12 +153,20 @@ class Local:
         )
 
     def _environment(self, near: Path, needs: Needs) -> tuple[Environment, str]:
-        from ..environments import choose, resolve
+        from ..environments import absolute, choose, resolve
 
         spec = self.settings.environment
         if spec == "auto":
             return choose(near, needs.language, needs.imports)
-        return resolve(spec, near), "asked for"
+        return resolve(absolute(spec, config.base(self.profile, "environment")), near), "asked for"
+
+    def _workdir(self, notebook: Path) -> Path:
+        """Where a notebook works; TargetError where that is no folder."""
+        wanted = self.settings.workdir
+        folder = config.base(self.profile, "workdir") / Path(wanted).expanduser() if wanted else notebook.parent
+        if not folder.is_dir():
+            raise TargetError(f"the folder `{folder}` is not there", f"make it, or correct it in `{self.profile.name}`")
+        return folder
 
     # -- a run ---------------------------------------------------------------------------------------------------
 
@@ -183,12 +192,12 @@ class Local:
         launch.hand_over(directory, launch.exports(environment, run.id))
 
     def _write_task(self, run: Run, bundle: Bundle, plan: Plan, directory: Path) -> None:
-        workdir = (self.settings.workdir or str(Path(run.notebook).parent)) if plan.in_place else None
+        workdir = str(self._workdir(Path(run.notebook))) if plan.in_place else None
         task = {
             **bundle.task,
             "kernel_python": plan.launch.get("kernel_python"),
             "kernel": plan.launch.get("kernel", "auto"),
-            "workdir": str(Path(workdir).expanduser()) if workdir else None,
+            "workdir": workdir,
             "output": run.output,
         }
         paths.write(directory / "params.json", model.encode(task))

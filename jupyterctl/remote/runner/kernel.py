@@ -22,6 +22,7 @@ from .task import Task
 
 SHUTDOWN_SECONDS = 30.0
 """How long the kernel's own exit handlers may take before it is killed."""
+LONGEST_FOLDER = 80
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 
@@ -30,7 +31,7 @@ class Kernel:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.folder = Path(tempfile.mkdtemp(prefix="jupyterctl-"))
+        self.folder = socket_folder()
         self.connection_file = self.folder / "kernel.json"
         self.name, command, environment, self.interrupt_mode = command_of(task)
         self._write_connection()
@@ -124,6 +125,15 @@ class Kernel:
 
     def _pids(self, table: dict[int, Process]) -> set[int]:
         return tree(self.process.pid, f"JUPYTERCTL_RUN={self.task.run}", table) - {os.getpid()}
+
+
+def socket_folder() -> Path:
+    """A new folder for the kernel's sockets, whose paths may not be longer than about a hundred bytes."""
+    folder = tempfile.mkdtemp(prefix="jupyterctl-")
+    if len(os.fsencode(folder)) > LONGEST_FOLDER:
+        Path(folder).rmdir()
+        folder = tempfile.mkdtemp(prefix="jupyterctl-", dir="/tmp")
+    return Path(folder)
 
 
 def command_of(task: Task) -> tuple[str, list[str], dict[str, str], str]:
