@@ -22,9 +22,10 @@ def rerun(store: Store, run: Run) -> Run:
         target=run.target,
         given={name: Given(value=value, source="-r") for name, value in run.parameters.items()},
         secrets=run.secrets,
-        output=run.output,
         options=run.options,
     )
     prepared = prepare.prepare(request)
+    if run.output is not None:
+        prepare.writable(Path(run.output), notebook)
     made = prepare.run_of(prepared, request.given)
-    return runs.create(store, structs.replace(made, notebook=run.notebook), notebook)
+    return runs.create(store, structs.replace(made, notebook=run.notebook, output=run.output), notebook)

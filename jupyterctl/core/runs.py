@@ -228,7 +228,7 @@ def deliver(run: Run) -> str | None:
 
 def place(source: Path, destination: Path) -> None:
     """Copy a file, replacing what is there at once."""
-    temporary = destination.with_name(f".{destination.name[:100]}.{os.getpid()}.tmp")
+    temporary = destination.with_name(f".{destination.name[:40]}.{os.getpid()}.tmp")
     try:
         shutil.copyfile(source, temporary)
         temporary.replace(destination)
@@ -301,6 +301,7 @@ def fetch(store: Store, run: Run, destination: Path | None) -> Path:
         return result
     if wanted.is_dir():
         wanted = wanted / Path(run.notebook).name
+    prepare.writable(wanted, Path(run.notebook))
     try:
         place(result, wanted)
     except OSError as error:

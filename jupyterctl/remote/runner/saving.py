@@ -61,7 +61,7 @@ class Saver:
 
 def replace(path: Path, data: bytes) -> None:
     """Write a file atomically: temporary file beside it, fsync, rename."""
-    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)
