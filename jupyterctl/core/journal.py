@@ -13,6 +13,7 @@ import msgspec
 from msgspec import structs
 
 from ..model import Cells, Event, Run, RunError, RunState
+from .events import well_formed
 
 _decode = msgspec.json.Decoder().decode
 
@@ -40,15 +41,12 @@ class Reader:
 
     def _event(self, line: bytes) -> Event | None:
         try:
-            event = _decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            event = well_formed(_decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        if event is None or event["seq"] <= self._seq:
             return None
-        seq = event.get("seq")
-        if not isinstance(seq, int) or seq <= self._seq:
-            return None
-        self._seq = seq
+        self._seq = event["seq"]
         return event
 
 
