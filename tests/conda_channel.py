@@ -31,6 +31,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import need
+
 CACHE = Path.home() / ".cache/jupyterctl-tests"
 REQUIREMENTS = ("ipykernel", "papermill", "pip")
 VERSION = ".".join(map(str, sys.version_info[:3]))
@@ -87,8 +89,7 @@ def conda_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _require(*programs: str) -> None:
     absent = [name for name in programs if shutil.which(name) is None]
-    if absent:
-        pytest.skip(f"the conda channel needs {' and '.join(absent)} (Debian: apt install patchelf binutils)")
+    need("conda", not absent, f"its channel is made with {' and '.join(absent)} (apt install patchelf binutils)")
 
 
 def _settle(built: Path, place: Path) -> None:
@@ -120,8 +121,7 @@ def _build(folder: Path) -> None:
 def _wheels(folder: Path) -> list[Path]:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", str(folder)]
     done = subprocess.run([*command, *REQUIREMENTS], capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        pytest.skip(f"the conda channel needs wheels from PyPI: {done.stderr.strip().splitlines()[-1]}")
+    need("conda", done.returncode == 0, f"its channel is made of wheels: {done.stderr.strip()[-200:]}")
     return sorted(folder.glob("*.whl"))
 
 

@@ -6,12 +6,13 @@ import json
 import os
 import pty
 import signal
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import COMMAND, PATIENCE, Cli, notebook, wait_for
+from tests.conftest import COMMAND, PATIENCE, Cli, need, notebook, wait_for
 
 from .ground import Watcher, checked, directory, gone, pid_in, show, whole
 
@@ -225,6 +226,7 @@ def test_detach_returns_at_once_and_the_run_goes_on(cli: Cli, tmp_path: Path) ->
 @pytest.mark.parametrize("tmux", [True, False])
 def test_a_run_needs_no_tmux(home: Path, cli: Cli, tmp_path: Path, tmux: bool) -> None:
     """Ended on the way where there is one; not there at all."""
+    need("tmux", shutil.which("tmux") or not tmux, "apt install tmux")
     folder = tmp_path / "bin"
     folder.mkdir()
     for program in ("bash", "sh", "cat", "rm", "sleep", "ps"):

@@ -15,6 +15,7 @@ from msgspec import Meta
 from jupyterctl import config, model, schema
 from jupyterctl.errors import ConfigError
 from jupyterctl.model import Profile
+from tests.conftest import need
 
 
 class Colour(Enum):
@@ -158,8 +159,8 @@ def test_a_link_to_nowhere_is_listed_and_says_what_is_wrong(user, tmp_path):
         config.read(file)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder away takes root")
 def test_a_folder_that_somebody_else_left_in_a_world_writable_place_is_not_believed(user, tmp_path):
+    need("root", os.geteuid() == 0, "only root can give a folder away")
     shared = tmp_path / "tmp"
     planted = shared / config.PROJECT
     planted.mkdir(parents=True)

@@ -19,6 +19,7 @@ from jupyterctl.environments.find import conda_registry, half_made
 from jupyterctl.environments.recipe import DEFAULT, conda_recipe, read_file, virtual_recipe
 from jupyterctl.errors import JupyterctlError, TargetError, UnreachableError, UsageError
 from tests.conda_channel import build_channel, make_environment, wheels
+from tests.conftest import need
 from tests.environment_fixtures import home, virtual
 
 __all__ = ["home"]
@@ -189,14 +190,12 @@ def test_only_what_jupyterctl_made_is_removed(home: Path) -> None:
     assert made.prefix.exists()
 
 
-@pytest.mark.skipif(shutil.which("mount") is None, reason="needs mount")
 def test_a_full_disk(home: Path) -> None:
     small = home / "small"
     small.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "none", small], capture_output=True, check=False
-    ).returncode:
-        pytest.skip("this user may not mount a small disk")
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", small]
+    mounted = shutil.which("mount") and not subprocess.run(command, capture_output=True, check=False).returncode
+    need("root", mounted, "this user may not mount a small disk")
     try:
         with pytest.raises(TargetError, match=r"the disk of `.*/small` is full"):
             make_environment(small / "lab")
