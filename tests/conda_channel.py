@@ -33,7 +33,9 @@ import pytest
 
 from tests.conftest import need
 
-CACHE = Path.home() / ".cache/jupyterctl-tests"
+HOME = Path.home()
+"""The user's own, whatever a test makes of the variable: pip is set up there."""
+CACHE = HOME / ".cache/jupyterctl-tests"
 REQUIREMENTS = ("ipykernel", "papermill", "pip")
 VERSION = ".".join(map(str, sys.version_info[:3]))
 SUBDIR = "linux-aarch64" if platform.machine() == "aarch64" else "linux-64"
@@ -120,7 +122,10 @@ def _build(folder: Path) -> None:
 
 def _wheels(folder: Path) -> list[Path]:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", str(folder)]
-    done = subprocess.run([*command, *REQUIREMENTS], capture_output=True, text=True, timeout=300, check=False)
+    environment = {**os.environ, "HOME": str(HOME)}
+    done = subprocess.run(
+        [*command, *REQUIREMENTS], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     need("conda", done.returncode == 0, f"its channel is made of wheels: {done.stderr.strip()[-200:]}")
     return sorted(folder.glob("*.whl"))
 

@@ -87,8 +87,8 @@ def test_a_file_that_is_no_environment_file(tmp_path: Path, text: str | None, me
 
 
 def test_pip_requirements_and_variables_of_a_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels()))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
     file = home / "environment.yml"
     file.write_text(
         f"name: lab\nchannels: ['{build_channel().as_uri()}']\nvariables: {{SEED: 1}}\n"
