@@ -47,6 +47,7 @@ class Execution:
         self._began = began
         self._kill_at: float | None = None
         self._cell: int | None = None
+        self._stopped_in: int | None = None
         self._cell_began = 0.0
         self._stream: tuple[int, str, list[str]] | None = None
         self._stream_lock = threading.Lock()
@@ -59,6 +60,7 @@ class Execution:
         if self.stop_reason is not None:
             return
         self.stop_reason = (status, name, value)
+        self._stopped_in = self._cell
         starting = self.notebook is None or self._cell is None
         self._kill_at = time.monotonic() + (0.0 if starting else self.task.grace)
         if self.kernel is not None and not starting:
@@ -183,8 +185,8 @@ class Execution:
         """Status and failure of the attempt; `error` is what was raised outside any cell."""
         if self.stop_reason:
             status, name, value = self.stop_reason
-            where = self.failure or {"cell": None, "traceback": []}
-            return status, {"name": name, "value": value, "cell": where["cell"], "traceback": where["traceback"]}
+            traceback = self.failure["traceback"] if self.failure else []
+            return status, {"name": name, "value": value, "cell": self._stopped_in, "traceback": traceback}
         if self.early:
             return "succeeded", None
         if self.failure:

@@ -15,6 +15,8 @@ from .kernel import Kernel
 from .task import Task
 
 EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 4, "timed-out": 5, "kernel-died": 6}
+PAPERMILLS_NAME = {"r": "R"}
+"""Languages that papermill knows by another name than the lower-case one."""
 TARGET_FAILED = 3
 """Exit code of a failure that no cell is to blame for."""
 
@@ -113,7 +115,7 @@ def execute(execution: Execution) -> None:
             parameters=execution.task.parameters,
             engine_name="jupyterctl",
             kernel_name=execution.kernel.name,
-            language=execution.task.language,
+            language=PAPERMILLS_NAME.get(execution.task.language, execution.task.language),
             progress_bar=False,
             execution=execution,
         )
