@@ -233,6 +233,8 @@ class Run(Struct, frozen=True, kw_only=True):
     sweep: str | None = None
     """Name of the sweep that this run is a point of."""
     options: RunOptions = RunOptions()
+    settings: dict[str, Json] = {}
+    """The profile's settings as they were when the run was made."""
     plan: Plan | None = None
     task: dict[str, Json] = {}
     """What the runner is told, but for what only the target knows."""

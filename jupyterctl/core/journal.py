@@ -34,6 +34,11 @@ class Reader:
         """Bytes of a last line that is not whole yet."""
         return len(self._rest)
 
+    def drop(self) -> int:
+        """Give up on a last line that will not become whole; returns its bytes."""
+        dropped, self._rest = len(self._rest), b""
+        return dropped
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete."""
         *lines, self._rest = (self._rest + data).split(b"\n")

@@ -109,6 +109,7 @@ def run_of(prepared: Prepared, given: Mapping[str, Given], sweep: str | None = N
         output=output_path(request, prepared.declared, values),
         sweep=sweep,
         options=options,
+        settings=msgspec.to_builtins(prepared.profile.settings),
         plan=prepared.plan,
         files=prepared.files,
         task=_task(prepared, run_id, values),

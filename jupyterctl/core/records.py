@@ -48,20 +48,14 @@ def submitted(run: Run, place: str) -> None:
     paths.write(file, first + b"\n" + _line(1, "submitted", target=run.target, place={"host": place}))
 
 
-def journal(run_id: str) -> bytes:
-    """The journal as far as it has been fetched."""
+def journal(run_id: str, offset: int = 0) -> bytes:
+    """The journal from a byte on, as far as it has been fetched."""
     try:
-        return (directory(run_id) / JOURNAL).read_bytes()
+        with (directory(run_id) / JOURNAL).open("rb") as file:
+            file.seek(offset)
+            return file.read()
     except FileNotFoundError:
         return b""
-
-
-def journal_size(run_id: str) -> int:
-    """How many bytes of the journal have been fetched."""
-    try:
-        return (directory(run_id) / JOURNAL).stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def extend(run_id: str, offset: int, data: bytes) -> None:

@@ -6,22 +6,21 @@ does what is left to do.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from msgspec import structs
 
-from .. import __version__, paths, remote
+from .. import __version__, paths, remote, target
 from ..errors import JupyterctlError, NotFoundError, TargetError, UnreachableError, UsageError
-from ..model import Bundle, Event, Plan, Run, RunError, RunState, now
+from ..model import Bundle, Event, Plan, Profile, Run, RunError, RunState, now
 from ..store import Store
 from ..target import Target
-from . import journal, prepare, records
+from . import journal, prepare, records, results
 
 SAVE_SECONDS = 10.0
 """What a run that is cancelled has, beyond the grace of its cell, to save its notebook and end its kernel."""
@@ -38,14 +37,14 @@ def create(store: Store, run: Run, notebook: Path) -> Run:
 
 def submit(store: Store, run: Run) -> Run:
     """Hand a queued run to its target. A failure ends the run, and is raised."""
-    target = target_of(run)
-    run = store.change(run.id, lambda kept: structs.replace(kept, handle=target.handle(run)))
+    there = target_of(run)
+    run = store.change(run.id, lambda kept: structs.replace(kept, handle=there.handle(run)))
     try:
         secrets = prepare.bundle_secrets(run)
         records.keep(run)
         plan = run.plan or Plan(place="", reason="")
         records.submitted(run, plan.place)
-        target.submit(run, bundle(run, secrets), plan)
+        there.submit(run, bundle(run, secrets), plan)
     except BaseException as error:
         message = error.message if isinstance(error, JupyterctlError) else str(error) or type(error).__name__
         end(store, run, RunState.FAILED, "NotSubmitted", message)
@@ -81,8 +80,10 @@ def runner() -> Path:
 
 
 def target_of(run: Run) -> Target:
-    """The target that the run was made for."""
-    return prepare.target_of(prepare.profile_of(run.target, run.options))
+    """The target that the run was made for, as its profile was then: a run outlives changes of its profile."""
+    kind = target.load(run.kind)
+    settings = msgspec.convert(run.settings, kind.Settings)
+    return kind.create(Profile(name=run.target, kind=run.kind, settings=settings))
 
 
 # -- taking in what happened -------------------------------------------------------------------------------------------
@@ -93,18 +94,19 @@ def take_in(store: Store, run_id: str, events: Iterable[Event], offset: int) -> 
     events = list(events)
 
     def change(run: Run) -> Run:
-        if run.state is RunState.UNKNOWN and not run.state.ended:
-            run = structs.replace(run, state=RunState.RUNNING if run.started else RunState.SUBMITTED)
-        folded = journal.fold_all(run, events)
-        return structs.replace(folded, offset=max(run.offset, offset), seen=now(), error=folded.error)
+        if run.state is RunState.UNKNOWN:
+            run = structs.replace(run, state=RunState.RUNNING if run.started else RunState.SUBMITTED, error=None)
+        return structs.replace(journal.fold_all(run, events), offset=max(run.offset, offset), seen=now())
 
     return store.change(run_id, change)
 
 
 def refresh(store: Store, run: Run) -> Run:
     """Ask the place how a live run is doing, and do what is left to do. Where it does not answer: unknown."""
-    if run.state.ended or not run.handle:
-        return settle(store, run) if run.state.ended and not run.collected else run
+    if run.state.ended:
+        return settle(store, run)
+    if not run.handle:
+        return run
     try:
         run, gone = advance(store, run)
     except UnreachableError as error:
@@ -116,14 +118,14 @@ def refresh(store: Store, run: Run) -> Run:
 
 def advance(store: Store, run: Run) -> tuple[Run, bool]:
     """Fetch and take in all that is new in the journal; also whether the run's process is gone."""
-    target = target_of(run)
+    there = target_of(run)
     reader = journal.Reader()
-    data = records.journal(run.id)[run.offset :]
+    data = records.journal(run.id, run.offset)
     offset = run.offset + len(data)
     events = reader.feed(data)
     gone = False
     while True:
-        data, gone = target.journal(run.handle, offset)
+        data, gone = there.journal(run.handle, offset)
         records.extend(run.id, offset, data)
         offset += len(data)
         events += reader.feed(data)
@@ -177,16 +179,13 @@ def end(store: Store, run: Run, state: RunState, name: str, value: str) -> Run:
     return run
 
 
-# -- the result --------------------------------------------------------------------------------------------------------
-
-
 def settle(store: Store, run: Run) -> Run:
     """Bring an ended run's result home, verified, and put it where it was asked for; what fails is tried later."""
     if run.collected or not run.handle:
         return run
     try:
-        collect(run)
-        delivered = deliver(run)
+        results.collect(run, target_of(run))
+        delivered = results.deliver(run)
     except UnreachableError as error:
         return unreachable(store, run, error)
     except TargetError as error:
@@ -194,53 +193,6 @@ def settle(store: Store, run: Run) -> Run:
     done = store.change(run.id, lambda kept: structs.replace(kept, collected=delivered is None, undelivered=delivered))
     records.keep(done)
     return done
-
-
-def collect(run: Run) -> None:
-    """Fetch the result and the log into the record; TargetError where the result came back damaged."""
-    target, record = target_of(run), records.directory(run.id)
-    for name in (records.OUTPUT, records.LOG):
-        try:
-            digest = target.collect(run.handle, name, record / name)
-        except FileNotFoundError:
-            continue
-        expected = run.sha256 if name == records.OUTPUT and run.sha256 else digest
-        if sha256(record / name) != expected:
-            (record / name).unlink()
-            raise TargetError(
-                f"`{name}` of `{run.id}` came back damaged", f"`jupyterctl runs fetch {run.id}` tries again"
-            )
-
-
-def deliver(run: Run) -> str | None:
-    """Put the result where it was asked for, unless it is there; returns why it could not be."""
-    result = records.directory(run.id) / records.OUTPUT
-    if run.output is None or not result.exists():
-        return None
-    wanted = Path(run.output)
-    try:
-        if not wanted.exists() or sha256(wanted) != sha256(result):
-            place(result, wanted)
-    except OSError as error:
-        return f"{error.strerror}: {wanted}"
-    return None
-
-
-def place(source: Path, destination: Path) -> None:
-    """Copy a file, replacing what is there at once."""
-    temporary = destination.with_name(f".{destination.name[:40]}.{os.getpid()}.tmp")
-    try:
-        shutil.copyfile(source, temporary)
-        temporary.replace(destination)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def sha256(file: Path) -> str:
-    """Hex digest of a file."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 # -- what a person does with runs --------------------------------------------------------------------------------------
@@ -290,25 +242,12 @@ def cancel(store: Store, run: Run, grace: float | None = None, *, wait: bool = T
 def fetch(store: Store, run: Run, destination: Path | None) -> Path:
     """Bring the notebook home, as far as it is saved; returns where it is."""
     run = refresh(store, run)
-    record = records.directory(run.id)
     if run.handle and not run.collected:
-        collect(run)
-    result = record / records.OUTPUT
-    if not result.exists():
-        raise NotFoundError(f"`{run.id}` has saved no notebook", f"`jupyterctl runs show {run.id}` tells how it stands")
-    wanted = destination or (Path(run.output) if run.output else None)
-    if wanted is None:
-        return result
-    if wanted.is_dir():
-        wanted = wanted / Path(run.notebook).name
-    prepare.writable(wanted, Path(run.notebook))
-    try:
-        place(result, wanted)
-    except OSError as error:
-        raise UsageError(f"cannot write `{wanted}`: {error.strerror}", "choose another place with -o") from None
+        results.collect(run, target_of(run))
+    where = results.put(run, destination)
     if run.state.ended:
         store.change(run.id, lambda kept: structs.replace(kept, collected=True, undelivered=None))
-    return wanted
+    return where
 
 
 def remove(store: Store, run: Run) -> None:
@@ -317,18 +256,9 @@ def remove(store: Store, run: Run) -> None:
     if not run.state.ended:
         raise UsageError(f"`{run.id}` is {run.state}", f"cancel it first: jupyterctl runs cancel {run.id}")
     if run.handle:
-        with suppress(UsageError):  # its profile may be gone, and with it the way there
-            target_of(run).discard(run.handle)
+        target_of(run).discard(run.handle)
     records.remove(run.id)
     store.remove(run.id)
-
-
-def output(run: Run) -> Path | None:
-    """Where the result is now, None while there is none."""
-    if run.output and run.state.ended and not run.undelivered and Path(run.output).exists():
-        return Path(run.output)
-    result = records.directory(run.id) / records.OUTPUT
-    return result if result.exists() else None
 
 
 def log(run: Run) -> str:

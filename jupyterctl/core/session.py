@@ -291,9 +291,9 @@ class Session:
 
     def output(self, run: Run) -> Path | None:
         """Where a run's result is now."""
-        from . import runs
+        from . import results
 
-        return runs.output(run)
+        return results.output(run)
 
     def events(self, run: Run) -> list[Event]:
         """A run's journal as far as it has been fetched."""

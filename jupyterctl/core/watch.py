@@ -41,7 +41,7 @@ class Follower:
 
     def poll(self) -> list[Event]:
         """Events that came since the last call, without waiting; `unreachable` and `reachable` are our own."""
-        kept = self._from(records.journal(self.run.id)[self._offset :])
+        kept = self._from(records.journal(self.run.id, self._offset))
         if kept or self.run.state.ended:
             return self._take(kept)
         if not self.run.handle:
@@ -66,7 +66,8 @@ class Follower:
             self.run = self.store.run(self.run.id)
             if not runs.being_submitted(self.run):
                 self.run = runs.lost(self.store, self.run)
-                events = self._from(records.journal(self.run.id)[self._offset - self.reader.pending :])
+                self._offset -= self.reader.drop()
+                events = self._from(records.journal(self.run.id, self._offset))
         return back + self._take(events)
 
     def _take(self, events: list[Event]) -> list[Event]:

@@ -120,9 +120,9 @@ class Local:
         """Choose the environment and the kernel, and say what the notebook would miss there."""
         from ..environments import install_command, label, missing, script
 
-        self._workdir(needs.notebook)
+        workdir = {} if needs.isolated else {"workdir": str(self._workdir(needs.notebook))}
         if needs.language != "python" or needs.kernel != "auto":
-            return self._plan_kernelspec(needs)
+            return self._plan_kernelspec(needs, workdir)
         found, reason = self._environment(needs.notebook.parent, needs)
         lacking = missing(found, ["ipykernel", *needs.imports])
         return Plan(
@@ -131,10 +131,10 @@ class Local:
             missing=tuple(lacking),
             fix=install_command(found, lacking) if lacking else "",
             in_place=not needs.isolated,
-            launch={"kernel_python": str(found.python), "activation": script(found)},
+            launch={**workdir, "kernel_python": str(found.python), "activation": script(found)},
         )
 
-    def _plan_kernelspec(self, needs: Needs) -> Plan:
+    def _plan_kernelspec(self, needs: Needs, workdir: dict[str, str]) -> Plan:
         """A kernel found by its name or language among the installed kernelspecs, the environment's first."""
         from ..environments import kernelspecs, script
 
@@ -149,7 +149,12 @@ class Local:
             place=f"kernel {spec.name} of {spec.directory}",
             reason="named" if needs.kernel != "auto" else f"it speaks {needs.language}",
             in_place=not needs.isolated,
-            launch={"activation": activation, "kernel": spec.name, "jupyter_path": str(spec.directory.parent.parent)},
+            launch={
+                **workdir,
+                "activation": activation,
+                "kernel": spec.name,
+                "jupyter_path": str(spec.directory.parent.parent),
+            },
         )
 
     def _environment(self, near: Path, needs: Needs) -> tuple[Environment, str]:
@@ -192,12 +197,11 @@ class Local:
         launch.hand_over(directory, launch.exports(environment, run.id))
 
     def _write_task(self, run: Run, bundle: Bundle, plan: Plan, directory: Path) -> None:
-        workdir = str(self._workdir(Path(run.notebook))) if plan.in_place else None
         task = {
             **bundle.task,
             "kernel_python": plan.launch.get("kernel_python"),
             "kernel": plan.launch.get("kernel", "auto"),
-            "workdir": workdir,
+            "workdir": plan.launch.get("workdir"),
             "output": run.output,
         }
         paths.write(directory / "params.json", model.encode(task))
@@ -268,7 +272,7 @@ def reach(handle: dict[str, str]) -> Path:
 
 def copy(source: Path, destination: Path) -> None:
     """Copy a file, its parents made, in place at once; TargetError says what could not be written and why."""
-    temporary = destination.with_name(f".{destination.name[:100]}.{os.getpid()}.tmp")
+    temporary = destination.with_name(f".{destination.name[:40]}.{os.getpid()}.tmp")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, temporary)

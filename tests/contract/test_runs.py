@@ -11,7 +11,8 @@ import nbformat
 import psutil
 import pytest
 
-from jupyterctl.core import records, runs as core_runs
+from jupyterctl.core import records, results
+from jupyterctl.core import runs as core_runs
 from jupyterctl.core.session import Session
 from jupyterctl.errors import TargetError
 from jupyterctl.model import CheckState, RunState
@@ -91,7 +92,7 @@ def test_the_result_is_verified(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(target, "collect", collect)
     whole = runs.session.run(run.id)
     assert whole.collected
-    assert core_runs.sha256(records.directory(run.id) / "out.ipynb") == whole.sha256
+    assert results.sha256(records.directory(run.id) / "out.ipynb") == whole.sha256
 
 
 def test_a_file_that_is_not_there_is_told_apart(runs: Runs, tmp_path: Path) -> None:
@@ -213,6 +214,27 @@ def test_unreachable_is_unknown_and_nothing_worse(runs: Runs, place: Place, tmp_
     assert last.state is RunState.SUCCEEDED
     numbered = [event["seq"] for event in events if "seq" in event]
     assert numbered == list(range(len(numbered)))
+    assert kinds(events)[-1] == "ended"
+
+
+def test_a_run_outlives_its_profile(runs: Runs, home: Path) -> None:
+    run = runs.start("import time\ntime.sleep(0.5)")
+    (home / "config" / "profiles" / "there.toml").unlink()
+    last, _ = runs.finish(run)
+    assert last.state is RunState.SUCCEEDED
+    assert last.collected
+    runs.session.remove(last)
+
+
+def test_half_a_line_does_not_hide_the_end(runs: Runs) -> None:
+    """A machine that crashes in the middle of a line leaves half of it behind."""
+    run = runs.start(FOREVER)
+    started = wait_for(lambda: [e for e in runs.session.events(runs.session.run(run.id)) if e["event"] == "started"])
+    os.kill(started[0]["pid"], signal.SIGKILL)
+    with (Path(run.handle["directory"]) / "events.jsonl").open("ab") as file:
+        file.write(b'{"seq": 99, "event": "out')
+    last, events = runs.finish(run)
+    assert last.state is RunState.LOST
     assert kinds(events)[-1] == "ended"
 
 
