@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -72,13 +73,17 @@ class Kind(Protocol):
 
 def kinds() -> list[str]:
     """Names of all kinds, ours first; imports none of them."""
-    ours = [module.name for module in pkgutil.iter_modules(targets.__path__)]
-    return ours + [name for name in _foreign() if name not in ours]
+    return [*_ours(), *(name for name in _foreign() if name not in _ours())]
+
+
+def exists(kind: str) -> bool:
+    """Whether there is a kind of that name; imports none of them."""
+    return kind in _ours() or kind in _foreign()
 
 
 def load(kind: str) -> Kind:
     """Import one kind; ConfigError names the kinds there are."""
-    if kind in {module.name for module in pkgutil.iter_modules(targets.__path__)}:
+    if kind in _ours():
         return cast(Kind, importlib.import_module(f"{targets.__name__}.{kind}"))
     entry = _foreign().get(kind)
     if entry is None:
@@ -89,8 +94,14 @@ def load(kind: str) -> Kind:
         raise ConfigError(f"the kind `{kind}` cannot be loaded: {error}", f"install what `{entry}` needs") from error
 
 
+@cache
+def _ours() -> tuple[str, ...]:
+    return tuple(module.name for module in pkgutil.iter_modules(targets.__path__))
+
+
+@cache
 def _foreign() -> dict[str, str]:
-    """Kinds of other packages: name to module. Only asked when our own do not answer."""
+    """Kinds of other packages: name to module. Only asked when our own do not answer: every package is looked at."""
     from importlib.metadata import entry_points
 
     return {entry.name: entry.module for entry in entry_points(group=GROUP)}

@@ -125,7 +125,7 @@ def _shown(value: object) -> str:
 def _kind_of(raw: config.Raw) -> str:
     """The kind the files name, or the kind that has the profile's own name."""
     kind = raw.data.get("kind")
-    if kind is None and raw.name in target.kinds():
+    if kind is None and target.exists(raw.name):
         return raw.name
     if isinstance(kind, str):
         return kind
@@ -147,10 +147,9 @@ def _load(raw: config.Raw, kind: str) -> target.Kind:
 
 def _kind(name: str) -> str | None:
     """The kind of a name or alias, None where there is none. Aliases are asked last: they cost importing each kind."""
-    kinds = target.kinds()
-    if name in kinds:
+    if target.exists(name):
         return name
-    return next((kind for kind in kinds if name in target.load(kind).ALIASES), None)
+    return next((kind for kind in target.kinds() if name in target.load(kind).ALIASES), None)
 
 
 def _defaults() -> list[str]:
