@@ -22,7 +22,15 @@ from .conftest import Runs
 from .places import Place
 
 FOREVER = "import time\nfor second in range(600):\n    print('second', second, flush=True)\n    time.sleep(0.2)"
-STUBBORN = "import time\nwhile True:\n    try:\n        print('still here', flush=True)\n        time.sleep(60)\n    except KeyboardInterrupt:\n        pass"
+STUBBORN = """
+import time
+while True:
+    try:
+        print('still here', flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        pass
+"""
 
 
 def test_the_doctor_finds_the_place_well(session: Session, place: Place) -> None:
@@ -245,7 +253,8 @@ def test_the_bundle_goes_along(runs: Runs, tmp_path: Path) -> None:
     (work / "helper.py").write_text("def twice(x):\n    return 2 * x\n")
     (work / "data" / "in.txt").write_text("21")
     (work / "extra.bin").write_bytes(b"\0\1")
-    code = "import helper\nfrom pathlib import Path\nprint(helper.twice(int(open('data/in.txt').read())), Path('extra.bin').stat().st_size)"
+    code = "import helper\nfrom pathlib import Path\nn = int(open('data/in.txt').read())\n"
+    code += "print(helper.twice(n), Path('extra.bin').stat().st_size)"
     run, _ = runs.finish(runs.start(code, "Path('made.txt').write_text('x');", isolated=True, include=("*.bin",)))
     assert run.state is RunState.SUCCEEDED, run.error
     result = nbformat.read(records.directory(run.id) / "out.ipynb", as_version=4)
