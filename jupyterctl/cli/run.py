@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from ..core import words
+from ..core.prepare import Prepared
 from ..core.session import Session
 from ..model import Run, RunOptions, duration
-from . import complete, diagnostics, output, view, words
+from . import complete, diagnostics, output, view
 from .follow import DetachedError, follow
 
 PAIR = (str, str)
@@ -81,8 +83,7 @@ def run(ctx: click.Context, /, notebook: Path, **flags: Any) -> None:
         output=flags["output"],
         options=options(flags),
     )
-    for notice in prepared.notices:
-        diagnostics.warning(notice)
+    luggage(prepared)
     if flags["sweeps"]:
         name = session.create_sweep(prepared, flags["sweeps"], flags["jobs"])
         ctx.exit(sweep(session, name, flags))
@@ -100,6 +101,14 @@ def options(flags: dict[str, Any]) -> RunOptions:
     """What the flags ask for beside parameters."""
     names = ("environment", "kernel", "timeout", "cell_timeout", "retries", "isolated", "lenient")
     return RunOptions(include=tuple(flags["include"]), **{name: flags[name] for name in names})
+
+
+def luggage(prepared: Prepared) -> None:
+    """What goes along, and what does not though the notebook names it."""
+    if prepared.files:
+        diagnostics.info(f"takes along {words.size(prepared.bytes)}: {', '.join(prepared.files)}")
+    for notice in prepared.notices:
+        diagnostics.warning(notice)
 
 
 def headline(made: Run) -> str:

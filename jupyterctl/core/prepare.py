@@ -50,6 +50,8 @@ class Prepared(Struct, frozen=True, kw_only=True):
     plan: Plan
     files: dict[str, str]
     options: RunOptions
+    bytes: int = 0
+    """Size of the files that go along."""
     notices: tuple[str, ...] = ()
     """What the person should know before anything is sent."""
 
@@ -80,6 +82,7 @@ def prepare(request: Request) -> Prepared:
         plan=plan,
         files={name: str(path) for name, path in gathered.files.items()},
         options=options,
+        bytes=gathered.bytes,
         notices=tuple(_notices(gathered, request)),
     )
 
