@@ -68,7 +68,7 @@ def cli(home: Path, tmp_path: Path) -> Cli:
 
 
 def notebook(path: Path, *cells: str | dict[str, Any], **metadata: Any) -> Path:
-    """Write a notebook: a text is a code cell; the first one is tagged `parameters` if it begins with `# parameters`."""
+    """Write a notebook: a text is a code cell, tagged `parameters` where it begins with `# parameters`."""
     made = []
     for number, cell in enumerate(cells):
         given = {"source": cell} if isinstance(cell, str) else cell
