@@ -93,6 +93,27 @@ def choices(of: inspect.Type) -> list[object]:
     return []
 
 
+def many(field: Field) -> bool:
+    """Whether a field holds several values, given one by one."""
+    return isinstance(field.type, inspect.ListType | inspect.VarTupleType | inspect.DictType)
+
+
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """Tables out of dotted keys.
+
+    >>> nested({"a": 1, "run.timeout": "8h"})
+    {'a': 1, 'run': {'timeout': '8h'}}
+    """
+    tables: dict[str, Any] = {}
+    for key, value in flat.items():
+        *path, name = key.split(".")
+        table = tables
+        for part in path:
+            table = table.setdefault(part, {})
+        table[name] = value
+    return tables
+
+
 def at(settings: Mapping[str, object], key: str) -> object:
     """The value at a dotted key of nested tables, None where there is none."""
     value: object = settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ..core.plain import printable
 from ..model import CheckState
 from . import output
 
@@ -28,8 +29,6 @@ def show(findings: Iterable[Finding], *, as_json: bool) -> int:
 
 def _line(finding: Finding) -> None:
     subject = f"{finding.name} {finding.target}" if finding.name == "profile" and finding.target else finding.name
-    output.line(
-        f"{_GLYPHS[finding.state]} {finding.state:<4}  {subject:<12}  {output.printable(finding.detail)}".rstrip()
-    )
+    output.line(f"{_GLYPHS[finding.state]} {finding.state:<4}  {subject:<12}  {printable(finding.detail)}".rstrip())
     if finding.fix:
-        output.line(f"{'':<22}{output.printable(finding.fix)}")
+        output.line(f"{'':<22}{printable(finding.fix)}")

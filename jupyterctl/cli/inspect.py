@@ -12,6 +12,7 @@ import click
 from ..core.bundle import megabytes
 from ..core.inspection import Inspection
 from ..core.parameters import Parameter
+from ..core.plain import printable
 from ..core.session import Session
 from . import output
 
@@ -78,7 +79,7 @@ def _needs(found: Inspection) -> None:
 
 def _say(label: str, text: str) -> None:
     """A label and its text, wrapped under itself."""
-    lines: Sequence[str] = textwrap.wrap(output.printable(text), _WIDTH - _LABEL, break_on_hyphens=False) or [""]
+    lines: Sequence[str] = textwrap.wrap(printable(text), _WIDTH - _LABEL, break_on_hyphens=False) or [""]
     for number, line in enumerate(lines):
         output.line(f"{label if number == 0 else '':<{_LABEL}} {line}")
 

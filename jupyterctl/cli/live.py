@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
+from ..core import words
+from ..core.progress import Cells, Done, pictures
 from ..model import Event, Run, RunState
-from . import words
-from .view import Cells, Done, connection, pictures
+from .view import connection
 
 STYLES = {"ok": ("✓", "green"), "error": ("✗", "red"), "interrupted": ("○", "yellow"), "died": ("✗", "red")}
 COLOURS = {RunState.SUCCEEDED: "green", RunState.CANCELLED: "yellow"}

@@ -6,8 +6,9 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ..core.plain import printable
 from ..environments.solve import Step
-from . import diagnostics, output
+from . import diagnostics
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -47,7 +48,7 @@ def _line(step: Step) -> str:
     text = step.text
     if step.step == "install":
         text = f"{step.done} of {step.total} packages: {text}" if step.done else f"{step.total} packages"
-    return output.printable(f"{_WORDS.get(step.step, '')} {text}".strip())
+    return printable(f"{_WORDS.get(step.step, '')} {text}".strip())
 
 
 def _bar() -> Progress:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-9;]*m|\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)", re.DOTALL)
+from ..core.plain import printable, tame
 
 
 def line(text: str = "") -> None:
@@ -52,22 +51,3 @@ def text(value: str) -> None:
     """Text of any shape from outside, as it comes; on a terminal it may colour, but not steer."""
     sys.stdout.write(tame(value, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
     sys.stdout.flush()
-
-
-def tame(value: str, *, colour: bool) -> str:
-    r"""The text without escape sequences, but for colours where they are wanted, and without other control characters.
-
-    >>> tame("a\x1b[31mb\x1b[2Jc\x07", colour=True), tame("a\x1b[31mb", colour=False)
-    ('a\x1b[31mbc', 'ab')
-    """
-
-    def keep(found: re.Match[str]) -> str:
-        return found[0] if colour and found[0].endswith("m") and found[0].startswith("\x1b[") else ""
-
-    kept = _ESCAPE.sub(keep, value)
-    return "".join(char for char in kept if char.isprintable() or char in "\n\r\t" or (colour and char == "\x1b"))
-
-
-def printable(text: str) -> str:
-    """The text on one line, without control characters."""
-    return "".join(char if char.isprintable() else " " for char in text)

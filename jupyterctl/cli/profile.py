@@ -11,6 +11,7 @@ import click
 
 from ..core.session import Session
 from ..errors import ConfigError, NotFoundError, UsageError
+from ..schema import nested
 from . import ask, checks, diagnostics, output, settings
 from .complete import complete_kind, complete_profile, complete_target
 
@@ -78,7 +79,7 @@ def new(*, name: str, kind: str | None, no_input: bool, project: bool, yes: bool
     given = settings.given(kind, flags)
     if asking:
         given = settings.questions(kind, given)
-    file = session.new_profile(name, kind, settings.nested(given), project=project, replace=replace)
+    file = session.new_profile(name, kind, nested(given), project=project, replace=replace)
     if as_json:
         output.document(_record(name, kind, file, None))
     diagnostics.info(f"wrote {file}\nlook whether it works: jupyterctl profile check {name}")

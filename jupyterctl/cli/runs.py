@@ -7,10 +7,13 @@ from typing import Any
 
 import click
 
+from ..core import words
+from ..core.plain import printable
+from ..core.progress import printed
 from ..core.session import Session
 from ..errors import UsageError
-from ..model import Event, Run
-from . import ask, diagnostics, output, view, words
+from ..model import Run
+from . import ask, diagnostics, output, view
 from .complete import complete_run
 from .run import TIME, headline, sweep, table
 from .run import attach as attach_run
@@ -123,7 +126,7 @@ def facts(session: Session, run: Run) -> None:
     }
     for key, value in pairs.items():
         if value:
-            output.line(f"{key:<12}{output.printable(value)}")
+            output.line(f"{key:<12}{printable(value)}")
 
 
 def failure(session: Session, run: Run) -> None:
@@ -134,7 +137,7 @@ def failure(session: Session, run: Run) -> None:
     if cell is not None:
         output.line(f"\nfailing cell [{cell.number}]:")
         for line in cell.source.splitlines():
-            output.line(f"    {output.printable(line)}")
+            output.line(f"    {printable(line)}")
     if run.error.traceback:
         output.line()
         for line in run.error.traceback:
@@ -158,13 +161,6 @@ def logs(*, name: str | None, follow_it: bool, runner: bool, as_json: bool) -> N
     for _, event in session.follow(run) if follow_it else ((run, event) for event in session.events(run)):
         if event is not None and event["event"] == "output":
             output.record({"run": run.id, **event}) if as_json else output.text(printed(event))
-
-
-def printed(event: Event) -> str:
-    """What an output would look like on a terminal; pictures are named."""
-    end = "" if event["kind"] == "stream" else "\n"
-    named = view.pictures(event)
-    return str(event["text"]) + end + (f"[{named}]\n" if named else "")
 
 
 @runs.command()
@@ -276,7 +272,7 @@ def compare(*, first: str, second: str, as_json: bool) -> None:
     rows += [[f"cell {cell.index}  {cell.source[:40]}", *map(words.seconds, cell.seconds)] for cell in found.cells]
     output.table(heads, rows)
     for line in found.outputs:
-        output.line(output.printable(line))
+        output.line(printable(line))
 
 
 @runs.command()

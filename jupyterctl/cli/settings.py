@@ -56,17 +56,12 @@ def option(field: Field, taken: set[str]) -> click.Option:
     return click.Option(
         [f"{flag}/--no-{flag.removeprefix('--')}" if switch else flag, _dest(field)],
         default=None,
-        multiple=many(field),
+        multiple=schema.many(field),
         type=click.BOOL if switch else click.Choice(choices) if choices else click.STRING,
         metavar=None if switch or choices else _metavar(field),
         help=f"{field.help}{shown}",
         callback=_reader(field),
     )
-
-
-def many(field: Field) -> bool:
-    """Whether a field holds several values, given one by one."""
-    return isinstance(field.type, inspect.ListType | inspect.VarTupleType | inspect.DictType)
 
 
 def given(kind: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -85,22 +80,6 @@ def questions(kind: str, answered: dict[str, Any]) -> dict[str, Any]:
             continue
         answers |= {field.key: value for field in left if (value := _ask(field)) is not None}
     return answers
-
-
-def nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """Tables out of dotted keys.
-
-    >>> nested({"a": 1, "run.timeout": "8h"})
-    {'a': 1, 'run': {'timeout': '8h'}}
-    """
-    tables: dict[str, Any] = {}
-    for key, value in flat.items():
-        *path, name = key.split(".")
-        table = tables
-        for part in path:
-            table = table.setdefault(part, {})
-        table[name] = value
-    return tables
 
 
 def _given_kind(args: Sequence[str]) -> str | None:
@@ -145,7 +124,7 @@ def _ask(field: Field) -> Any:
     diagnostics.info(f"\n{field.help}")
     if isinstance(field.type, inspect.BoolType):
         value: Any = click.confirm(field.key, default=bool(field.default), err=True)
-    elif many(field):
+    elif schema.many(field):
         form = "NAME=VALUE, " if isinstance(field.type, inspect.DictType) else ""
         value = _read(field, ask.lines(f"{field.key} ({form}one a line, an empty one ends)"))
     else:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Protocol
 
+from ..core import words
+from ..core.progress import Cells, pictures
 from ..core.session import Session
 from ..model import Event, Run, RunState
-from . import diagnostics, output, words
+from . import diagnostics, output
 
 
 class View(Protocol):
@@ -94,46 +96,6 @@ class Plain:
 
     def close(self) -> None:
         """Nothing to end."""
-
-
-class Done:
-    """A finished cell: its number among those executed, its status, its first line and how long it took."""
-
-    def __init__(self, number: int, event: Event, text: str) -> None:
-        self.number = number
-        self.index: int = event["index"]
-        self.status: str = event["status"]
-        self.seconds: float = event["seconds"]
-        self.text = text
-
-
-class Cells:
-    """Counts a run's cells as Jupyter does: the first one executed is 1."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.number = 0
-        self.text = ""
-        self.running = False
-
-    def take(self, event: Event) -> Done | None:
-        """Take one event in; the cell it finishes, if it does."""
-        kind = event["event"]
-        if kind == "started":
-            self.total, self.number, self.running = event["cells"], 0, False
-        elif kind == "cell":
-            self.number, self.text, self.running = self.number + 1, output.printable(event["source"]), True
-        elif kind == "cell-done":
-            self.running = False
-            return Done(self.number, event, self.text)
-        return None
-
-
-def pictures(event: Event) -> str:
-    """What of an output is no text, by type and size: `image/png 12.3 KiB`."""
-    sizes = event.get("mime") or {}
-    shown = [f"{mime} {words.size(size)}" for mime, size in sizes.items() if mime != "text/plain"]
-    return ", ".join(shown)
 
 
 def connection(event: Event) -> None:

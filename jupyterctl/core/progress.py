@@ -1,0 +1,54 @@
+"""How far a run is, counted from its events as they come."""
+
+from __future__ import annotations
+
+from ..model import Event
+from . import words
+from .plain import printable
+
+
+class Done:
+    """A finished cell: its number among those executed, its status, its first line and how long it took."""
+
+    def __init__(self, number: int, event: Event, text: str) -> None:
+        self.number = number
+        self.index: int = event["index"]
+        self.status: str = event["status"]
+        self.seconds: float = event["seconds"]
+        self.text = text
+
+
+class Cells:
+    """Counts a run's cells as Jupyter does: the first one executed is 1."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.number = 0
+        self.text = ""
+        self.running = False
+
+    def take(self, event: Event) -> Done | None:
+        """Take one event in; the cell it finishes, if it does."""
+        kind = event["event"]
+        if kind == "started":
+            self.total, self.number, self.running = event["cells"], 0, False
+        elif kind == "cell":
+            self.number, self.text, self.running = self.number + 1, printable(event["source"]), True
+        elif kind == "cell-done":
+            self.running = False
+            return Done(self.number, event, self.text)
+        return None
+
+
+def pictures(event: Event) -> str:
+    """What of an output is no text, by type and size: `image/png 12.3 KiB`."""
+    sizes = event.get("mime") or {}
+    shown = [f"{mime} {words.size(size)}" for mime, size in sizes.items() if mime != "text/plain"]
+    return ", ".join(shown)
+
+
+def printed(event: Event) -> str:
+    """What an output would look like on a terminal; pictures are named."""
+    end = "" if event["kind"] == "stream" else "\n"
+    named = pictures(event)
+    return str(event["text"]) + end + (f"[{named}]\n" if named else "")
