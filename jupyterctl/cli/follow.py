@@ -36,7 +36,7 @@ def follow(news: News, view: View, cancel: Callable[[], None]) -> Run | None:
             last = run
             if interrupts and not asked:
                 asked = True
-                diagnostics.info("cancelling; press ctrl-c again to let it go on by itself")
+                diagnostics.info("cancelling; press ctrl-c again to stop waiting for it")
                 cancel()
             if event is None:
                 view.tick(run)
