@@ -1,7 +1,12 @@
-"""What is shipped to a target: the runner, as one file that Python executes."""
+"""What is shipped to a target: the runner, as one file that Python executes.
+
+The archive has each module twice: as source, for any Python there, and compiled, which the Python that made it takes
+instead of compiling it at every start.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 RUNNER = "runner.pyz"
@@ -12,16 +17,30 @@ _MAIN = "from runner.main import run\n\nrun()\n"
 
 
 def fingerprint() -> str:
-    """Changes when a module of the runner does."""
+    """Changes when a module of the runner does, or the Python that compiles it."""
     stats = [source.stat() for source in sorted(_SOURCES.glob("*.py"))]
-    return f"{sum(stat.st_size for stat in stats):x}-{max(stat.st_mtime_ns for stat in stats):x}"
+    of_sources = f"{sum(stat.st_size for stat in stats):x}-{max(stat.st_mtime_ns for stat in stats):x}"
+    return f"{of_sources}-{sys.implementation.cache_tag}"
 
 
 def archive(file: Path) -> None:
     """Write the runner's modules as one executable archive (PEP 441)."""
     import zipfile
+    from tempfile import TemporaryDirectory
 
-    with zipfile.ZipFile(file, "w") as packed:
+    with zipfile.ZipFile(file, "w") as packed, TemporaryDirectory() as folder:
         packed.writestr("__main__.py", _MAIN)
         for source in sorted(_SOURCES.glob("*.py")):
-            packed.write(source, f"runner/{source.name}")
+            name = f"runner/{source.name}"
+            packed.write(source, name)
+            packed.write(_compiled(source, name, Path(folder)), f"{name}c")
+
+
+def _compiled(source: Path, name: str, folder: Path) -> Path:
+    """A module's bytecode, valid whatever the times of files: they lie in one archive."""
+    import py_compile
+
+    made = folder / f"{source.name}c"
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(source), str(made), dfile=name, doraise=True, invalidation_mode=mode)
+    return made

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from .task import Task
 SHUTDOWN_SECONDS = 30.0
 """How long the kernel's own exit handlers may take before it is killed."""
 LONGEST_FOLDER = 80
+PYTHON = re.compile(r"python(3(\.\d+)?)?")
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 
@@ -142,8 +144,16 @@ def command_of(task: Task) -> tuple[str, list[str], dict[str, str], str]:
         launcher = [task.kernel_python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return "python3", [*launcher, "--HistoryManager.hist_file=:memory:"], {}, "signal"
     name, spec = find_kernelspec(task.kernel, task.language)
-    command = [part.replace("{resource_dir}", spec.resource_dir) for part in spec.argv]
-    return name, command, spec.env, spec.interrupt_mode
+    program, *arguments = [part.replace("{resource_dir}", spec.resource_dir) for part in spec.argv]
+    if PYTHON.fullmatch(program):
+        program = python_of(Path(spec.resource_dir), program, task.kernel_python)
+    return name, [program, *arguments], spec.env, spec.interrupt_mode
+
+
+def python_of(resources: Path, program: str, default: str) -> str:
+    """What a kernelspec means by `python`: that of the environment it lies in, never the first on the PATH."""
+    own = resources.parents[3] / "bin" / program  # PREFIX/share/jupyter/kernels/NAME
+    return str(own) if own.exists() else default
 
 
 def find_kernelspec(name: str, language: str) -> tuple[str, Any]:
