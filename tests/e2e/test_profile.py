@@ -502,7 +502,7 @@ def test_a_working_directory_that_is_gone_is_an_error_of_two_lines(home, tmp_pat
     )
 
     assert refused.returncode == 2
-    assert refused.stderr.splitlines()[0] == "error: the working directory no longer exists"
+    assert "error: the working directory no longer exists" in refused.stderr.splitlines()  # sh may have its say before
 
 
 def test_showing_profiles_imports_nothing_heavy(cli, folder):
