@@ -5,7 +5,9 @@
     │   ├── ConfigError        2   a profile or the configuration; names file, key and remedy
     │   ├── NotebookError      2   the notebook cannot be read
     │   ├── ParameterError     2   a parameter is unknown or of the wrong type
-    │   └── NotFoundError      2   no such profile, run or environment
+    │   ├── NotFoundError      2   no such profile, run or environment
+    │   │   └── NoLabError     2   no environment here has JupyterLab
+    │   └── BusyError          2   work in progress would be lost
     ├── MissingLibraryError    2   an optional library is not installed
     └── TargetError            3   the place, or the way to it, failed
         └── UnreachableError   3   the place does not answer: its state is unknown, not bad
@@ -47,6 +49,14 @@ class ParameterError(UsageError):
 
 class NotFoundError(UsageError):
     """A name stands for nothing: a profile, a run, an environment."""
+
+
+class NoLabError(NotFoundError):
+    """No Python environment on this machine has JupyterLab."""
+
+
+class BusyError(UsageError):
+    """Kernels that compute would be lost; `--yes` says that they may be."""
 
 
 class MissingLibraryError(JupyterctlError):

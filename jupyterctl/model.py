@@ -25,6 +25,9 @@ Duration = Annotated[str, Meta(pattern=_DURATION, examples=["90s", "30m", "8h", 
 """A length of time as people write it: `90s`, `30m`, `1h30m`, `2d`; a bare number is seconds."""
 
 
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
 def duration(text: str) -> float:
     """Seconds in a duration such as `1h30m`; ValueError for anything else.
 
@@ -114,6 +117,29 @@ class RunSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = {}
 
 
+class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[server]` table: how the Jupyter server of this target is started and reached."""
+
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port that the server listens on; 0 takes the port it is reached at")
+    ] = 0
+    link_port: Annotated[
+        Port | None,
+        Meta(description="Local port it is reached at; left out, one is chosen once and remembered"),
+    ] = None
+    args: Annotated[
+        tuple[str, ...],
+        Meta(description="More arguments for JupyterLab; no secrets here, for every user of the machine can see them"),
+    ] = ()
+    idle_stop: Annotated[
+        Duration | None,
+        Meta(description="Stop kernels, then the server, after so long without activity; a busy kernel is never idle"),
+    ] = None
+    start_timeout: Annotated[
+        Duration, Meta(description="Longest time that each step of starting the server may take")
+    ] = "60s"
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every kind's settings have; a kind adds its own fields in a subclass.
 
@@ -132,6 +158,97 @@ class Profile(Struct, frozen=True, kw_only=True):
     settings: Settings
     file: Path | None = None
     sources: dict[str, Path] = {}
+
+
+class ServerState(StrEnum):
+    """How a server is; `unknown` and `unreachable` say that nobody can tell, never that it is gone."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    UNREACHABLE = "unreachable"
+    UNKNOWN = "unknown"
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """A Jupyter server that was found at a place."""
+
+    name: str
+    """Of its profile; empty for one that nobody started from here."""
+    kind: str
+    state: ServerState
+    place: str
+    """In few words: `this machine, tmux session jupyterctl-lab`."""
+    pid: int | None = None
+    port: int | None = None
+    url: str | None = None
+    """Without its token."""
+    version: str = ""
+    """JupyterLab's; empty where it cannot be told."""
+    root: str = ""
+    """The folder that its file browser shows."""
+    since: str | None = None
+    handle: dict[str, str] = {}
+    """What the target needs to find it again; written by it, read by it alone."""
+    adopted: bool = False
+    """It was started by hand, and taken over."""
+
+
+class ServerSpec(Struct, frozen=True, kw_only=True):
+    """How a server is to be started. An empty token: the one that the place keeps for the name, or a new one."""
+
+    name: str
+    port: int
+    near: Path
+    """Folder whose environments are preferred, and the root where the profile names none."""
+    root: str = ""
+    """Folder to show instead of the profile's."""
+    token: str = ""
+
+    def __repr__(self) -> str:
+        return f"ServerSpec(name={self.name!r}, port={self.port}, near={self.near}, root={self.root!r})"
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    """Where a server answers, and what it wants to be told."""
+
+    url: str
+    """Ends in a slash."""
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Address(url={self.url!r})"
+
+
+class PhaseState(StrEnum):
+    """How far one step of a start is."""
+
+    DOING = "doing"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Phase(Struct, frozen=True, kw_only=True):
+    """One step of a start: `environment`, `process`, `address`, `http`. Each comes at least as doing and as done."""
+
+    name: str
+    state: PhaseState
+    seconds: float = 0.0
+    detail: str = ""
+
+
+class Kernel(Struct, frozen=True, kw_only=True):
+    """A kernel of a server."""
+
+    id: str
+    name: str
+    """Of its kernelspec."""
+    path: str = ""
+    """The notebook or console that uses it, from the server's root; empty where none does."""
+    state: str
+    """`busy`, `idle`, `starting` …, in the server's words."""
+    last_activity: str = ""
 
 
 class RunError(Struct, frozen=True, kw_only=True):
@@ -198,8 +315,8 @@ def encode(value: object) -> bytes:
     return msgspec.json.encode(value)
 
 
-class Run(Struct, frozen=True, kw_only=True):
-    """One headless execution of one notebook at a target; what the store keeps of it."""
+class Outline(Struct, frozen=True, kw_only=True):
+    """What a list of runs shows of one."""
 
     id: str
     state: RunState
@@ -208,6 +325,19 @@ class Run(Struct, frozen=True, kw_only=True):
     """Absolute path of the notebook on this machine."""
     created: str
     parameters: dict[str, Json] = {}
+    started: str | None = None
+    seconds: float | None = None
+    cells: Cells = Cells()
+    early: bool = False
+    """A cell called sys.exit(0): the run ended well before its last cell."""
+    error: RunError | None = None
+    sweep: str | None = None
+    """Name of the sweep that this run is a point of."""
+
+
+class Run(Outline, frozen=True, kw_only=True):
+    """One headless execution of one notebook at a target; what the store keeps of it."""
+
     secrets: dict[str, str] = {}
     """Name to reference (`env:VAR`, `keyring:SERVICE/USER`), never the value."""
     kind: str = ""
@@ -215,13 +345,9 @@ class Run(Struct, frozen=True, kw_only=True):
     """What the target needs to find the run again; written by it, read by it alone."""
     output: str | None = None
     """Where the user asked for the result (`-o`), absolute."""
-    started: str | None = None
+    handed_over: str | None = None
+    """When it was begun to be submitted."""
     ended: str | None = None
-    seconds: float | None = None
-    cells: Cells = Cells()
-    early: bool = False
-    """A cell called sys.exit(0): the run ended well before its last cell."""
-    error: RunError | None = None
     sha256: str | None = None
     """Digest of `out.ipynb`, made at the target when the run ended."""
     undelivered: str | None = None
@@ -230,8 +356,6 @@ class Run(Struct, frozen=True, kw_only=True):
     """Whether the verified result is in the run's record on this machine."""
     seen: str | None = None
     """When the place last answered about this run."""
-    sweep: str | None = None
-    """Name of the sweep that this run is a point of."""
     options: RunOptions = RunOptions()
     settings: dict[str, Json] = {}
     """The profile's settings as they were when the run was made."""

@@ -11,7 +11,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import msgspec
 
 from . import paths
 from .errors import JupyterctlError, NotFoundError
-from .model import Run, RunState
+from .model import Outline, Run, RunState, Server
 
 BUSY_SECONDS = 30.0
 """How long a process waits for another one's transaction."""
@@ -39,12 +39,18 @@ MIGRATIONS = (
     CREATE INDEX runs_by_sweep ON runs (sweep) WHERE sweep IS NOT NULL;
     CREATE INDEX runs_by_state ON runs (state);
     """,
+    """
+    CREATE TABLE links (name TEXT PRIMARY KEY, port INTEGER NOT NULL);
+    CREATE TABLE servers (name TEXT PRIMARY KEY, doc BLOB NOT NULL);
+    """,
 )
 """One script a schema version, in order; `PRAGMA user_version` counts those applied."""
 
 Change = Callable[[Run], Run]
 
 _decode = msgspec.json.Decoder(Run).decode
+_outline = msgspec.json.Decoder(Outline).decode
+_decode_server = msgspec.json.Decoder(Server).decode
 _encode = msgspec.json.encode
 
 
@@ -101,6 +107,15 @@ class Store:
         query = "SELECT id FROM runs WHERE substr(id, 1, ?) = ? ORDER BY created DESC"
         return [row[0] for row in self._rows(query, (len(prefix), prefix))]
 
+    def outlines(self, ids: Sequence[str]) -> list[Outline]:
+        """What a list shows of the runs of these ids, in no order; those that are gone are left out."""
+        query = f"SELECT doc FROM runs WHERE id IN ({', '.join('?' * len(ids))})"  # noqa: S608 - placeholders alone
+        return [_outline(row[0]) for row in self._rows(query, ids)]
+
+    def version(self) -> int:
+        """A number that is another one once any other connection has written."""
+        return int(self._rows("PRAGMA data_version", ())[0][0])
+
     def sweeps(self, prefix: str) -> list[str]:
         """Names of sweeps that begin so, newest first."""
         query = "SELECT sweep FROM runs WHERE substr(sweep, 1, ?) = ? GROUP BY sweep ORDER BY max(created) DESC"
@@ -110,6 +125,50 @@ class Store:
         """Forget a run."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+
+    # -- servers and their ports -----------------------------------------------------------------------------------
+
+    def server(self, name: str) -> Server | None:
+        """What was last known of a profile's server, None where there was none."""
+        rows = self._rows("SELECT doc FROM servers WHERE name = ?", (name,))
+        return _decode_server(rows[0][0]) if rows else None
+
+    def servers(self) -> list[Server]:
+        """What was last known of every server that was not stopped."""
+        return [_decode_server(row[0]) for row in self._rows("SELECT doc FROM servers ORDER BY name", ())]
+
+    def keep_server(self, server: Server) -> None:
+        """Remember a server by its profile's name."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO servers VALUES (?, ?)", (server.name, _encode(server)))
+
+    def forget_server(self, name: str) -> None:
+        """The server is gone; its port stays remembered."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM servers WHERE name = ?", (name,))
+
+    def link_port(self, name: str, candidates: Iterable[int] = ()) -> int | None:
+        """The profile's port: the one it has, else the first candidate that no other profile has, from now on its own.
+
+        None where it has none and no candidate is left. Two processes that ask at once never get the same.
+        """
+        rows = self._rows("SELECT port FROM links WHERE name = ?", (name,))
+        if rows or not candidates:
+            return int(rows[0][0]) if rows else None
+        with self._transaction() as connection:
+            taken = dict(connection.execute("SELECT name, port FROM links").fetchall())
+            if name not in taken:
+                port = next((port for port in candidates if port not in taken.values()), None)
+                if port is None:
+                    return None
+                connection.execute("INSERT INTO links VALUES (?, ?)", (name, port))
+                return port
+            return int(taken[name])
+
+    def keep_link_port(self, name: str, port: int) -> None:
+        """Remember the port that a profile asks for, or that its server was found at."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO links VALUES (?, ?)", (name, port))
 
     def close(self) -> None:
         """Close the file."""

@@ -16,7 +16,7 @@ from typing import Protocol, cast
 
 from . import model, targets
 from .errors import ConfigError
-from .model import Bundle, Check, Needs, Plan, Profile, Run
+from .model import Address, Bundle, Check, Needs, Phase, Plan, Profile, Run, Server, ServerSpec
 
 GROUP = "jupyterctl.targets"
 """Entry-point group of kinds from other packages."""
@@ -26,9 +26,42 @@ class Target(Protocol):
     """A profile brought to life. Every method may raise UnreachableError where the place does not answer."""
 
     profile: Profile
+    site: str
+    """Which place it is: targets of one site see the same servers."""
 
     def check(self) -> Iterator[Check]:
         """Look at the place step by step, each step with its fix."""
+
+    def start(self, spec: ServerSpec) -> Iterator[Phase]:
+        """Start a server, detached, step by step, unless it is there; over once it answers an authenticated request.
+
+        TargetError with the last log lines where a step fails,
+        NoLabError where no environment has JupyterLab.
+        """
+
+    def servers(self) -> list[Server]:
+        """Every Jupyter server at the place, whoever started it."""
+
+    def find(self, name: str, known: Server | None = None) -> Server | None:
+        """The server of a profile, however it was started; `known` is what was last known of it."""
+
+    def adoptable(self, name: str, near: Path) -> Server | None:
+        """A server started by hand that is what the profile describes, if there is one."""
+
+    def address(self, server: Server) -> Address:
+        """Where it can be reached directly, with its token."""
+
+    def stop(self, server: Server) -> None:
+        """End a server, gently at first; TargetError where it does not end."""
+
+    def log(self, server: Server | None, name: str, offset: int) -> tuple[bytes, int]:
+        """Its log from a byte offset on, and the offset to go on from; a negative offset counts from the end.
+
+        Without a server that of the last one of that name.
+        """
+
+    def shell(self, server: Server | None, near: Path) -> list[str]:
+        """The command that gives a person a shell there, in the server's terminal if it has one."""
 
     def plan(self, needs: Needs) -> Plan:
         """Decide where and with what a notebook would run, and what is missing there; starts nothing."""

@@ -17,7 +17,8 @@ _GLYPHS = {"running": "●", "starting": "◐", "stopped": "○", "unknown": "�
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def status(*, target: str | None, as_json: bool) -> None:
     """Show every server, its link and its health; or one TARGET's."""
-    servers = Session().status(target)
+    session = Session()
+    servers = [session.status(target)] if target else session.statuses()
     if as_json:
         output.document({"servers": servers})
         return

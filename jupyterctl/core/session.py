@@ -17,16 +17,18 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from ..environments.environment import Environment
     from ..environments.solve import Step
-    from ..model import Event, Profile, Run, RunOptions
+    from ..model import Event, Kernel, Phase, Profile, Run, RunOptions, Server
     from ..store import Store
     from .authoring import Candidate
     from .doctor import Finding
     from .given import Given
     from .inspection import Inspection
+    from .ledger import Ledger
     from .prepare import Prepared
     from .profiles import Entry, Value
     from .report import Comparison, FailingCell
-    from .status import Status
+    from .servers import Place
+    from .status import Overview, Status
 
 
 class Session:
@@ -106,12 +108,6 @@ class Session:
 
         return authoring.document()
 
-    def status(self, target: str | None = None) -> list[Status]:
-        """Every profile's server, link and health; or one target's."""
-        from . import status
-
-        return status.statuses(self.cwd, target)
-
     def doctor(self, target: str | None = None) -> Iterator[Finding]:
         """Look at a target, or at this installation and every profile, step by step."""
         from . import doctor
@@ -123,6 +119,81 @@ class Session:
         from . import inspection
 
         return inspection.inspect(self.cwd / notebook)
+
+    # -- servers -------------------------------------------------------------------------------------------------
+
+    def overview(self) -> Overview:
+        """Every target's status, and the servers that nobody started from here; no server is waited for long."""
+        from . import status
+
+        return status.overview(self.cwd, lambda: self.store)
+
+    def statuses(self) -> list[Status]:
+        """Every profile's server, link and health, and those of servers whose profile is gone."""
+        return self.overview().servers
+
+    def other_servers(self) -> list[Server]:
+        """Jupyter servers that nobody started from here."""
+        return self.overview().others
+
+    def status(self, name: str) -> Status:
+        """One target's server, link and full health."""
+        from . import status
+
+        return status.status(self.cwd, name, lambda: self.store)
+
+    def start_server(self, name: str) -> Iterator[Phase]:
+        """Start a target's server, find the one that runs, or adopt one that was started by hand; step by step."""
+        from . import servers
+
+        yield from servers.start(self._place(name))
+
+    def restart_server(self, name: str) -> Iterator[Phase]:
+        """Stop and start a server: same port, same token, same root."""
+        from . import servers
+
+        yield from servers.restart(self._place(name))
+
+    def stop_server(self, name: str, *, force: bool = False) -> None:
+        """End a server; BusyError names the kernels that compute, unless they may be lost."""
+        from . import servers
+
+        servers.stop(self._place(name), force=force)
+
+    def busy_kernels(self, name: str) -> list[Kernel]:
+        """The kernels of a server that compute."""
+        from . import servers
+
+        return servers.busy_kernels(self._place(name))
+
+    def server_url(self, name: str) -> str:
+        """The lab's address, with its token."""
+        from . import servers
+
+        return servers.url(self._place(name))
+
+    def server_log(self, name: str, lines: int = 2000) -> str:
+        """The last lines of a server's log, of the last one where none runs."""
+        from . import servers
+
+        return servers.log(self._place(name), lines)
+
+    def follow_server_log(self, name: str) -> Iterator[str]:
+        """What is added to a server's log from now on, as it comes; empty where nothing is new for a moment."""
+        from . import servers
+
+        yield from servers.follow_log(self._place(name))
+
+    def shell_command(self, name: str) -> list[str]:
+        """What to execute to get a shell there, the environment active."""
+        from . import servers
+
+        return servers.shell_command(self._place(name))
+
+    def _place(self, name: str) -> Place:
+        from . import servers
+
+        return servers.place(self.store, name, self.cwd)
 
     # -- environments --------------------------------------------------------------------------------------------
 
@@ -264,6 +335,13 @@ class Session:
         from . import runs
 
         return [runs.refresh(self.store, run) for run in self.store.runs(limit=limit, live=live)]
+
+    def ledger(self) -> Ledger:
+        """All runs as a list shows them, to be looked at again and again for what is new."""
+        from ..store import Store
+        from .ledger import Ledger
+
+        return Ledger(Store(notify=self.notify))
 
     def request_cancel(self, run: Run) -> None:
         """Ask a live run to end, without waiting for it."""

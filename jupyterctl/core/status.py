@@ -1,29 +1,54 @@
-"""What `status` shows: each target with its server, the link to it and its health."""
+"""What `status` shows: each target with its server, the link to it and its health, layer by layer."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from .. import paths, target, targets
+from ..errors import JupyterctlError, UnreachableError
+from ..model import Profile, Server, ServerState
 from . import profiles
+
+if TYPE_CHECKING:
+    from ..store import Store
+    from ..target import Target
+
+QUICK_SECONDS = 0.3
+"""How long one server may take to answer where many are asked."""
+PATIENT_SECONDS = 3.0
+"""And where it is asked alone."""
 
 
 class Link(Struct, frozen=True, kw_only=True):
     """How the server is reached from here; all None where there is none."""
 
     state: str | None = None
+    """`up` or `down`."""
     port: int | None = None
     url: str | None = None
     """Without its token."""
+
+
+class Kernels(Struct, frozen=True, kw_only=True):
+    """What a server's kernels do."""
+
+    busy: int = 0
+    idle: int = 0
+    last_activity: str | None = None
 
 
 class Health(Struct, frozen=True, kw_only=True):
     """The server layer by layer; all None where there is none."""
 
     way: str | None = None
+    """The process and the way to it: `up`, or `down`."""
     http: str | None = None
-    kernels: int | None = None
+    """`ok`, `no answer`, or what it answers instead."""
+    kernels: Kernels | None = None
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -32,22 +57,133 @@ class Status(Struct, frozen=True, kw_only=True):
     name: str
     kind: str | None
     state: str
+    """As `ServerState`."""
     place: str | None = None
     link: Link = Link()
     health: Health = Health()
     since: str | None = None
     error: str | None = None
+    version: str | None = None
+    """JupyterLab's."""
+    root: str | None = None
+    pid: int | None = None
+    adopted: bool = False
 
 
-def statuses(cwd: Path, name: str | None = None) -> list[Status]:
-    """Every profile's status, or that of one target; a broken profile's is unknown, with the error."""
-    if name is not None:
-        profile = profiles.resolve(name, cwd)
-        return [Status(name=profile.name, kind=profile.kind, state="stopped")]
-    return [_status(entry) for entry in profiles.entries(cwd)]
+class Overview(Struct, frozen=True, kw_only=True):
+    """Every target, and the servers that nobody started from here."""
+
+    servers: list[Status]
+    others: list[Server]
 
 
-def _status(entry: profiles.Entry) -> Status:
-    if entry.error is not None:
-        return Status(name=entry.name, kind=entry.kind, state="unknown", error=entry.error.message)
-    return Status(name=entry.name, kind=entry.kind, state="stopped")
+def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
+    """One target with its full health; a place that does not answer gives `unreachable`, never `stopped`."""
+    from . import servers
+
+    where = servers.place(store(), name, cwd)
+    try:
+        server = where.find()
+    except UnreachableError as error:
+        return Status(
+            name=where.name, kind=where.profile.kind, state=ServerState.UNREACHABLE.value, error=error.message
+        )
+    if server is None:
+        return Status(name=where.name, kind=where.profile.kind, state=ServerState.STOPPED.value)
+    return of(server, where.target, PATIENT_SECONDS)
+
+
+def overview(cwd: Path, store: Callable[[], Store]) -> Overview:
+    """Every profile's status, and that of each server without one. What is known is read, each server asked briefly."""
+    entries = profiles.entries(cwd)
+    known = {server.name: server for server in store().servers()} if paths.store().exists() else {}
+    sites = _sites(entries, known)
+    found = [(server, site) for site in sites for server in site.servers()]
+    shown = {server.name: (server, site) for server, site in found if server.name}
+    shown |= {name: again for name, again in _adopted(known, sites) if name not in shown}
+    health = _all(shown)
+    taken = {server.pid for server, _ in shown.values()}
+    rows = [_status(entry, health.pop(entry.name, None)) for entry in entries]
+    return Overview(
+        servers=[*rows, *(health[name] for name in sorted(health))],
+        others=[server for server, _ in found if not server.name and server.pid not in taken],
+    )
+
+
+def of(server: Server, at: Target, seconds: float) -> Status:
+    """A server that was found, asked how it is."""
+    health = _health(server, at, seconds)
+    return Status(
+        name=server.name,
+        kind=server.kind,
+        state=server.state.value,
+        place=server.place,
+        link=Link(state="up" if health.http == "ok" else "down", port=server.port, url=server.url),
+        health=health,
+        since=server.since,
+        version=server.version or None,
+        root=server.root or None,
+        pid=server.pid,
+        adopted=server.adopted,
+    )
+
+
+def _health(server: Server, at: Target, seconds: float) -> Health:
+    """The layers, the lowest first; one that does not hold hides those above it."""
+    from ..transport import jupyter_api
+
+    if server.state is not ServerState.RUNNING:
+        return Health(way="up")
+    try:
+        answer = jupyter_api.get(at.address(server), "api/kernels", seconds)
+    except UnreachableError:
+        return Health(way="up", http="no answer")
+    except JupyterctlError as error:
+        return Health(way="up", http=error.message)
+    return Health(way="up", http="ok", kernels=_kernels(answer))
+
+
+def _kernels(answer: list[dict[str, Any]]) -> Kernels:
+    busy = sum(kernel.get("execution_state") == "busy" for kernel in answer)
+    last = max((kernel.get("last_activity", "") for kernel in answer), default="")
+    return Kernels(busy=busy, idle=len(answer) - busy, last_activity=last or None)
+
+
+def _sites(entries: list[profiles.Entry], known: dict[str, Server]) -> list[Target]:
+    """A target for each place where servers may be: the profiles', those of known servers, and the default one."""
+    wanted = [entry.profile for entry in entries if entry.profile is not None]
+    kinds = {server.kind for server in known.values()} | {targets.DEFAULT}
+    for kind in kinds - {profile.kind for profile in wanted}:
+        default = target.load(kind).default()
+        if default is not None:
+            wanted.append(Profile(name=kind, kind=kind, settings=default))
+    made = [target.load(profile.kind).create(profile) for profile in wanted]
+    return list({at.site: at for at in made}.values())
+
+
+def _adopted(known: dict[str, Server], sites: list[Target]) -> Iterator[tuple[str, tuple[Server, Target]]]:
+    """Servers that were started by hand and taken over; their place does not know their name."""
+    for name, server in known.items():
+        for site in sites:
+            again = site.find(name, server) if server.adopted and site.profile.kind == server.kind else None
+            if again is not None:
+                yield name, (again, site)
+
+
+def _all(found: dict[str, tuple[Server, Target]]) -> dict[str, Status]:
+    """The health of several servers, asked at once."""
+    if len(found) < 2:  # noqa: PLR2004 - threads are for several
+        return {name: of(server, at, QUICK_SECONDS) for name, (server, at) in found.items()}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        made = pool.map(lambda pair: of(pair[0], pair[1], QUICK_SECONDS), found.values())
+        return dict(zip(found, made, strict=True))
+
+
+def _status(entry: profiles.Entry, found: Status | None) -> Status:
+    error = entry.error.message if entry.error is not None else None
+    if found is not None:
+        return structs.replace(found, error=error)
+    state = ServerState.UNKNOWN if error else ServerState.STOPPED
+    return Status(name=entry.name, kind=entry.kind, state=state.value, error=error)

@@ -14,7 +14,7 @@
 """
 
 from .activate import script, shell
-from .choose import choose
+from .choose import choose, lab
 from .environment import Environment, label, spec_of
 from .find import environments
 from .packages import install_command, missing
@@ -26,6 +26,7 @@ __all__ = [
     "choose",
     "environments",
     "install_command",
+    "lab",
     "label",
     "missing",
     "resolve",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import NotFoundError
+from ..errors import NoLabError, NotFoundError
 from .environment import Environment
 from .find import found
 from .kernelspecs import kernelspecs
@@ -39,6 +39,16 @@ def choose(near: Path, language: str, imports: Sequence[str]) -> tuple[Environme
     if best is None:
         raise NotFoundError(f"no environment on this machine has a {kernel}", "`jupyterctl env create NAME` makes one")
     return best.environment, f"{best.role}: none has everything that is imported"
+
+
+def lab(near: Path) -> tuple[Environment, str]:
+    """The environment to start JupyterLab from in a folder, and why this one; NoLabError where none has JupyterLab."""
+    first = ""
+    for environment, role in found(near):
+        if "jupyterlab" in environment.packages:
+            return environment, f"{role}: {first} has no JupyterLab" if first else role
+        first = first or role
+    raise NoLabError("no environment on this machine has JupyterLab", "make one: jupyterctl env create lab")
 
 
 def speaks(environment: Environment, language: str) -> bool:

@@ -1,6 +1,6 @@
-"""The script that starts a run where it executes, and the handing over of its environment.
+"""The script that starts a run or a server where it lives, and the handing over of its environment.
 
-The environment that a run inherits may hold secrets, so it is never written to a disk nor put on a command line: the
+The environment that it inherits may hold secrets, so it is never written to a disk nor put on a command line: the
 script reads it from a named pipe, which the process that starts it fills. A starter that died in between cannot leave
 the script waiting: it looks whether its starter lives before it reads, and refuses an environment that is not whole.
 """
@@ -19,6 +19,10 @@ from ..remote import RUNNER
 
 MARK = "JUPYTERCTL_RUN"
 """Variable that every process of a run carries: the run's id."""
+SERVER_MARK = "JUPYTERCTL_SERVER"
+"""Variable that a server and all its processes carry: the profile's name."""
+SERVER_DIRECTORY = "JUPYTERCTL_SERVER_DIRECTORY"
+"""Variable beside it: where the server's token, log and pid are kept."""
 
 HANDOVER_SECONDS = 20.0
 PID, PIPE, SCRIPT = "pid", "environment", "launch.sh"
@@ -32,35 +36,41 @@ def script(run_id: str, directory: str, python: str, before: Sequence[str], acti
     >>> script("a-1", "/r/a b", "/usr/bin/python3", ["module load x"], "").splitlines()[-2:]
     ['module load x', "exec /usr/bin/python3 '/r/a b/runner.pyz' 2>>runner.log"]
     """
-    lines = [
-        "# Starts one run; written by jupyterctl.",
+    command = f"exec {shlex.quote(python)} {shlex.quote(directory + '/' + RUNNER)} 2>>runner.log"
+    return lines(directory, (MARK, run_id), [*before, activation, command])
+
+
+def lines(directory: str, mark: tuple[str, str], own: Sequence[str]) -> str:
+    """Shell lines that take the environment over, see by its mark that it is whole, and go on with their own."""
+    name, value = mark
+    whole = [
+        f"# Starts {value}; written by jupyterctl.",
         f"cd {shlex.quote(directory)} || exit 1",
         f"echo $$ >{PID}",
         'kill -0 "$(cat starter)" || exit 1',
         f'eval "$(cat {PIPE})"',
         f"rm -f {PIPE} starter",
-        f'[ "${MARK}" = {shlex.quote(run_id)} ] || exit 1',
-        *before,
-        activation,
-        f"exec {shlex.quote(python)} {shlex.quote(directory + '/' + RUNNER)} 2>>runner.log",
+        f'[ "${name}" = {shlex.quote(value)} ] || exit 1',
+        *own,
     ]
-    return "\n".join(line for line in lines if line) + "\n"
+    return "\n".join(line for line in whole if line) + "\n"
 
 
-def exports(environment: Mapping[str, str], run_id: str) -> str:
-    r"""The environment as shell lines; the run's mark comes last and proves that nothing was cut.
+def exports(environment: Mapping[str, str], value: str, mark: str = MARK) -> str:
+    r"""The environment as shell lines; the mark comes last and proves that nothing was cut.
 
     >>> exports({"A": "it's", "TMUX": "x", "not-a-name": "y"}, "a-1")
     'export A=\'it\'"\'"\'s\'\nexport JUPYTERCTL_RUN=a-1\n'
     """
     names = [name for name in environment if name.isidentifier() and name.isascii() and name not in _OF_THE_TERMINAL]
-    lines = [f"export {name}={shlex.quote(environment[name])}" for name in names if name != MARK]
-    return "\n".join([*lines, f"export {MARK}={shlex.quote(run_id)}"]) + "\n"
+    exported = [f"export {name}={shlex.quote(environment[name])}" for name in names if name not in {MARK, mark}]
+    return "\n".join([*exported, f"export {mark}={shlex.quote(value)}"]) + "\n"
 
 
 def prepare(directory: Path, text: str) -> Path:
     """Write the script and make the pipe; returns the script's path."""
     file = directory / SCRIPT
+    (directory / PIPE).unlink(missing_ok=True)
     file.write_text(text, encoding="utf-8")
     (directory / "starter").write_text(f"{os.getpid()}\n", encoding="ascii")
     os.mkfifo(directory / PIPE, 0o600)
@@ -76,9 +86,7 @@ def hand_over(directory: Path, text: str) -> None:
             break
         except OSError as error:
             if error.errno != errno.ENXIO or time.monotonic() > deadline:
-                raise TargetError(
-                    "the run's process did not come up", f"`sh {directory / SCRIPT}` may say why"
-                ) from error
+                raise TargetError("the process did not come up", f"`sh {directory / SCRIPT}` may say why") from error
         time.sleep(0.002)
     os.set_blocking(pipe, True)
     with os.fdopen(pipe, "wb") as file:

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     import psutil
 
 
-def spawn(command: list[str], directory: Path) -> None:
-    """Start a command in a session of its own, with no terminal."""
-    subprocess.Popen(
-        command,
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def spawn(command: list[str], directory: Path, log: Path | None = None) -> None:
+    """Start a command in a session of its own, with no terminal; what it writes is appended to the log, or lost."""
+    with (log or Path(os.devnull)).open("ab") as output:
+        subprocess.Popen(
+            command,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
 
 
 def named(pid: int, text: str) -> psutil.Process | None:
@@ -68,3 +69,24 @@ def await_that(condition: Callable[[], bool], seconds: float, every: float = 0.0
             return False
         time.sleep(every)
     return True
+
+
+def began(pid: int) -> float:
+    """When a process began, in seconds since 1970; 0 for one that is gone."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return 0.0
+
+
+def same(pid: int, began: float) -> bool:
+    """Whether the process of that pid that began then, in seconds since 1970, still lives."""
+    import psutil
+
+    try:
+        found = psutil.Process(pid)
+        return found.status() != psutil.STATUS_ZOMBIE and abs(found.create_time() - began) < 1
+    except psutil.Error:
+        return False

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import TargetError
+
+if TYPE_CHECKING:
+    from libtmux import Server
+
+_SIZE = ("-x", "200", "-y", "50")
 
 
 def available() -> bool:
@@ -14,11 +21,52 @@ def available() -> bool:
     return shutil.which("tmux") is not None
 
 
-def spawn(session: str, shell: str, file: Path, directory: Path) -> None:
-    """Run a shell script in a new detached session of that name; the session ends with it."""
+def session_name(name: str) -> str:
+    """What a session of that name is called: tmux itself replaces what it reads as an address.
+
+    >>> session_name("lab.v2")
+    'jupyterctl-lab_v2'
+    """
+    return f"jupyterctl-{name}".replace(".", "_").replace(":", "_")
+
+
+def spawn(session: str, shell: str, file: Path, directory: Path, log: Path | None = None) -> None:
+    """Run a shell script in a new detached session of that name; the session ends with it.
+
+    Where the session is there already, because somebody works in another window of it, the script gets a window of its
+    own. What it writes is seen in tmux, and is appended to the log as well.
+    """
     from libtmux import Server
 
+    server = Server()
     command = f"exec {shlex.quote(shell)} {shlex.quote(str(file))}"
-    done = Server().cmd("new-session", "-d", "-s", session, "-c", str(directory), "-x", "200", "-y", "50", command)
+    common = ("-d", "-P", "-F", "#{pane_id}", "-c", str(directory))
+    done = server.cmd("new-session", "-s", session, *common, *_SIZE, command)
+    if any("duplicate session" in line for line in done.stderr):
+        done = server.cmd("new-window", *common, command, target=f"={session}:")
     if done.returncode:
         raise TargetError(f"tmux could not start `{session}`: {' '.join(done.stderr)}", "`tmux kill-server` may help")
+    if log is not None:
+        _log(server, done.stdout[0], log)
+
+
+def shell_command(session: str, command: list[str], directory: str) -> list[str]:
+    """Open a window with that command in a session, and show the session to the person."""
+    show = ["switch-client"] if os.environ.get("TMUX") else ["attach-session"]
+    return [
+        "tmux",
+        "new-window",
+        "-t",
+        f"={session}:",
+        "-c",
+        directory,
+        shlex.join(command),
+        ";",
+        *show,
+        "-t",
+        f"={session}:",
+    ]
+
+
+def _log(server: Server, pane: str, log: Path) -> None:
+    server.cmd("pipe-pane", f"exec cat >>{shlex.quote(str(log))}", target=pane)

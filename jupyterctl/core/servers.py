@@ -1,0 +1,190 @@
+"""The life of servers on this side: start, find again, adopt, stop, restart, read the log.
+
+The place is asked, not the store: what the store knows of a server only helps to find it. What must hold for ever, the
+port of each profile, stands there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from .. import paths, target
+from ..errors import BusyError, JupyterctlError, NotFoundError, TargetError
+from ..model import Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec
+from ..store import Store
+from ..target import Target
+from ..transport import jupyter_api, ports
+from . import profiles
+
+__all__ = ["Kernel", "Phase", "Server"]
+
+POLL_SECONDS = 0.2
+"""Between looks at a log that is followed."""
+
+
+class Place:
+    """One profile's server, wherever it is."""
+
+    def __init__(self, store: Store, profile: Profile, cwd: Path) -> None:
+        self.store = store
+        self.profile = profile
+        self.cwd = cwd
+        self.target: Target = target.load(profile.kind).create(profile)
+
+    @property
+    def name(self) -> str:
+        """The profile's."""
+        return self.profile.name
+
+    def find(self) -> Server | None:
+        """The server as the place knows it now; what was known of one that is gone is forgotten."""
+        known = self.store.server(self.name)
+        server = self.target.find(self.name, known)
+        if server is None and known is not None:
+            self.store.forget_server(self.name)
+        elif server is not None and server != known:
+            self.keep(server)
+        return server
+
+    def running(self) -> Server:
+        """The server; NotFoundError where there is none."""
+        server = self.find()
+        if server is None:
+            raise NotFoundError(f"`{self.name}` has no server", f"start it: jupyterctl start {self.name}")
+        return server
+
+    def keep(self, server: Server) -> None:
+        """Remember a server, and that its port is the profile's."""
+        self.store.keep_server(server)
+        if server.port is not None and not server.adopted:
+            self.store.keep_link_port(self.name, server.port)
+
+    def port(self) -> int:
+        """The one that the profile names, else the one that was chosen for it once and for all."""
+        settings = server_settings(self.profile)
+        wanted = settings.link_port or settings.port
+        if wanted:
+            self.store.keep_link_port(self.name, wanted)
+            return wanted
+        chosen = self.store.link_port(self.name, ports.candidates(f"{os.getuid()} {paths.state()} {self.name}"))
+        if chosen is None:
+            raise TargetError("there is no free port on this machine", "name one in the profile: link_port")
+        return chosen
+
+
+def place(store: Store, name: str, cwd: Path) -> Place:
+    """The place of a target; of a profile that is gone, what its running server tells."""
+    try:
+        return Place(store, profiles.resolve(name, cwd), cwd)
+    except NotFoundError:
+        known = store.server(name)
+        default = target.load(known.kind).default() if known else None
+        if known is None or default is None:
+            raise
+        return Place(store, Profile(name=name, kind=known.kind, settings=default), cwd)
+
+
+def server_settings(profile: Profile) -> ServerSettings:
+    """The `[server]` table, the defaults for a kind that has none."""
+    settings = getattr(profile.settings, "server", None)
+    return settings if isinstance(settings, ServerSettings) else ServerSettings()
+
+
+def start(where: Place) -> Iterator[Phase]:
+    """Start the server unless it is there, or adopt one that was started by hand; over when it answers."""
+    server = where.find()
+    if server is None:
+        server = where.target.adoptable(where.name, where.cwd)
+        if server is not None:
+            where.keep(server)
+    if server is not None and server.adopted:
+        yield Phase(name="process", state=PhaseState.DONE, detail=f"started by hand, pid {server.pid}")
+        return
+    yield from _start(where, ServerSpec(name=where.name, port=where.port(), near=where.cwd))
+
+
+def restart(where: Place) -> Iterator[Phase]:
+    """Stop the server and start it again with its port, token and root; a stopped one is only started."""
+    server = where.find()
+    if server is None:
+        yield from start(where)
+        return
+    address = where.target.address(server)
+    spec = ServerSpec(
+        name=where.name, port=server.port or where.port(), near=where.cwd, root=server.root, token=address.token
+    )
+    where.target.stop(server)
+    yield from _start(where, spec)
+
+
+def _start(where: Place, spec: ServerSpec) -> Iterator[Phase]:
+    yield from where.target.start(spec)
+    where.find()
+
+
+def stop(where: Place, *, force: bool) -> None:
+    """End the server; BusyError where kernels compute, unless they may be lost."""
+    server = where.running()
+    busy = [] if force else busy_kernels(where)
+    if busy:
+        names = ", ".join(f"`{kernel.path or kernel.name}`" for kernel in busy)
+        raise BusyError(f"`{where.name}` is computing: {names}", "wait for it, or add --yes to stop it nonetheless")
+    where.target.stop(server)
+    where.store.forget_server(where.name)
+
+
+def busy_kernels(where: Place) -> list[Kernel]:
+    """Kernels that compute; none where the server does not answer, for then nobody can tell."""
+    server = where.find()
+    if server is None:
+        return []
+    try:
+        return [kernel for kernel in jupyter_api.kernels(where.target.address(server)) if kernel.state == "busy"]
+    except JupyterctlError:
+        return []
+
+
+def url(where: Place) -> str:
+    """The lab's address with its token."""
+    address = where.target.address(where.running())
+    return f"{address.url}lab?token={quote(address.token)}" if address.token else f"{address.url}lab"
+
+
+def log(where: Place, lines: int) -> str:
+    """The last lines of the log, of the running server or of the last one."""
+    data, _ = where.target.log(where.find(), where.name, -256 * max(lines, 1))
+    kept = _text(where, data).splitlines(keepends=True)[-lines:] if lines else []
+    return "".join(kept)
+
+
+def follow_log(where: Place) -> Iterator[str]:
+    """The log as it grows, from its end on; an empty text where nothing is new for a moment."""
+    _, offset = where.target.log(where.find(), where.name, -1)
+    while True:
+        data, offset = where.target.log(where.store.server(where.name), where.name, offset)
+        yield _text(where, data)
+        if not data:
+            time.sleep(POLL_SECONDS)
+
+
+def _text(where: Place, data: bytes) -> str:
+    """The log's text; a token that something has written there is not shown."""
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    server = where.store.server(where.name)
+    if not text or server is None:
+        return text
+    try:
+        token = where.target.address(server).token
+    except JupyterctlError:
+        return text
+    return text.replace(token, "…") if token else text
+
+
+def shell_command(where: Place) -> list[str]:
+    """What to execute for a shell there, the environment active."""
+    server = where.find()
+    return where.target.shell(server, Path(server.root) if server and server.root else where.cwd)

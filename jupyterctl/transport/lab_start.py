@@ -1,0 +1,222 @@
+"""Starting a JupyterLab on this machine, step by step, so that it outlives whoever starts it.
+
+Its token is made here and kept in a file that only its owner can read; the server is told the file's name. It listens
+on the loopback address, at exactly the port that it is given.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from .. import paths
+from ..environments import Environment, script, shell
+from ..errors import JupyterctlError, TargetError, UnreachableError
+from ..model import Phase, PhaseState, ServerSettings, ServerSpec, duration
+from . import jpserver, jupyter_api, labs, launch, ports, process, tmux
+
+_EVERY = 0.02
+_LINES = 3
+"""Lines of the log that go into an error."""
+_NOT_INHERITED = ("JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE", "JPY_SESSION_NAME", "JPY_PARENT_PID", launch.MARK)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A start that has been decided on."""
+
+    spec: ServerSpec
+    settings: ServerSettings
+    environment: Environment
+    before: tuple[str, ...]
+    root: Path
+    directory: Path
+    """Where the token, the log and the pid are kept."""
+
+
+def step(name: str, work: Callable[[], str]) -> Iterator[Phase]:
+    """One step as it begins and as it ends; what `work` returns says what came of it, what it raises ends the start."""
+    yield Phase(name=name, state=PhaseState.DOING)
+    began = time.monotonic()
+    try:
+        detail = work()
+    except JupyterctlError as error:
+        yield Phase(name=name, state=PhaseState.FAILED, seconds=time.monotonic() - began, detail=error.message)
+        raise
+    yield Phase(name=name, state=PhaseState.DONE, seconds=time.monotonic() - began, detail=detail)
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """While one process starts a server, others that want the same one wait; whatever state folder they have."""
+    folder = paths.private(jpserver.runtime())
+    with (folder / f"jupyterctl-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def join(lab: labs.Lab, settings: ServerSettings) -> Iterator[Phase]:
+    """The steps of a start where the server is there already: it need only be up."""
+    directory = lab.directory or Path()
+    waiting = Wait(
+        name=lab.name, pid=lab.pid, began=lab.began, directory=directory, limit=duration(settings.start_timeout)
+    )
+    yield from step("process", lambda: f"runs already, pid {lab.pid}")
+    yield from step("address", waiting.for_record)
+    yield from step("http", waiting.for_answer)
+
+
+def start(plan: Plan) -> Iterator[Phase]:
+    """Start the process, wait for it to say where it is, and for it to answer."""
+    yield from step("process", lambda: _spawn(plan))
+    pid = int((plan.directory / launch.PID).read_text(encoding="ascii"))
+    limit = duration(plan.settings.start_timeout)
+    waiting = Wait(name=plan.spec.name, pid=pid, began=process.began(pid), directory=plan.directory, limit=limit)
+    yield from step("address", waiting.for_record)
+    yield from step("http", waiting.for_answer)
+
+
+def arguments(plan: Plan, *, root_user: bool) -> list[str]:
+    """The command that becomes the server; the profile's own arguments come last, so they win."""
+    own = {
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.port": plan.spec.port,
+        "ServerApp.port_retries": 0,
+        "ServerApp.open_browser": False,
+        "ServerApp.root_dir": plan.root,
+        **({"ServerApp.allow_root": True} if root_user else {}),
+        **_idle(plan.settings.idle_stop),
+    }
+    flags = [f"--{name}={value}" for name, value in own.items()]
+    return [str(plan.environment.python), "-m", "jupyterlab", *flags, *plan.settings.args]
+
+
+def _idle(limit: str | None) -> dict[str, object]:
+    """Jupyter's own means to stop what nobody uses. A kernel that computes is busy, whether it prints or not."""
+    if limit is None:
+        return {}
+    seconds = max(1, round(duration(limit)))
+    return {
+        "MappingKernelManager.cull_idle_timeout": seconds,
+        "MappingKernelManager.cull_interval": max(1, min(60, seconds // 2)),
+        "MappingKernelManager.cull_busy": False,
+        "MappingKernelManager.cull_connected": True,
+        "TerminalManager.cull_inactive_timeout": seconds,
+        "TerminalManager.cull_interval": max(1, min(60, seconds // 2)),
+        "ServerApp.shutdown_no_activity_timeout": seconds,
+    }
+
+
+def token(plan: Plan) -> Path:
+    """The file with the token, made where it is missing; a restart keeps it, so that open tabs stay logged in."""
+    file = plan.directory / labs.TOKEN
+    if plan.spec.token or not file.exists():
+        paths.write(file, (plan.spec.token or secrets.token_hex(32)).encode())
+    return file
+
+
+def _spawn(plan: Plan) -> str:
+    """Start the script and hand it the environment; what it runs in, in words."""
+    if not ports.free(plan.spec.port):
+        raise TargetError(
+            f"port {plan.spec.port} of `{plan.spec.name}` is taken by {ports.owner(plan.spec.port)}",
+            "end that program, or give the profile another port: link_port below [server]",
+        )
+    directory = paths.private(plan.directory)
+    (directory / launch.PID).unlink(missing_ok=True)
+    _begin_log(directory / labs.LOG)
+    where = _run(plan, launch.prepare(directory, _script(plan)))
+    launch.hand_over(directory, launch.exports(_environment(plan), plan.spec.name, launch.SERVER_MARK))
+    return where
+
+
+def _run(plan: Plan, file: Path) -> str:
+    session, log = plan.directory / labs.SESSION, plan.directory / labs.LOG
+    if tmux.available():
+        name = tmux.session_name(plan.spec.name)
+        session.write_text(name, encoding="utf-8")
+        tmux.spawn(name, shell(), file, plan.directory, log)
+        return f"tmux session {name}"
+    session.unlink(missing_ok=True)
+    process.spawn([shell(), str(file)], plan.directory, log)
+    return "a session of its own, for there is no tmux"
+
+
+def _script(plan: Plan) -> str:
+    command = shlex.join(arguments(plan, root_user=os.geteuid() == 0))
+    own = [*plan.before, script(plan.environment), f"cd {shlex.quote(str(plan.root))} || exit 1", f"exec {command}"]
+    return launch.lines(str(plan.directory), (launch.SERVER_MARK, plan.spec.name), own)
+
+
+def _environment(plan: Plan) -> Mapping[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    return {
+        **inherited,
+        "JUPYTER_TOKEN_FILE": str(token(plan)),
+        launch.SERVER_DIRECTORY: str(plan.directory),
+    }
+
+
+def _begin_log(file: Path) -> None:
+    """An empty log, readable by its owner alone; the one before is kept beside it."""
+    if file.exists():
+        file.replace(file.with_name(f"{file.name}.1"))
+    file.touch(mode=0o600)
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """Waiting for a server to come up."""
+
+    name: str
+    pid: int
+    began: float
+    """When the process began, in seconds since 1970."""
+    directory: Path
+    limit: float
+    """Seconds that each step may take."""
+
+    def for_record(self) -> str:
+        """Until it has written where it is; its address."""
+        deadline = time.monotonic() + self.limit
+        while time.monotonic() < deadline:
+            record = self._record()
+            if record is not None:
+                return record.address.url
+            time.sleep(_EVERY)
+        raise self._failed(f"the server has not said where it is within {self.limit:.0f} s")
+
+    def for_answer(self) -> str:
+        """Until it answers a request that carries the token."""
+        deadline = time.monotonic() + self.limit
+        problem = "it has taken its address back"
+        while time.monotonic() < deadline:
+            record = self._record()
+            try:
+                if record is not None:
+                    jupyter_api.status(record.address, min(jupyter_api.SECONDS, self.limit))
+                    return "answers"
+            except UnreachableError as error:
+                problem = error.message
+            time.sleep(_EVERY)
+        raise self._failed(f"the server does not answer within {self.limit:.0f} s: {problem}")
+
+    def _record(self) -> jpserver.Record | None:
+        """What it has written, None while it is still the shell that becomes the server, or on its way."""
+        lab = labs.look(self.pid)
+        if not process.same(self.pid, self.began):
+            raise self._failed("the server ended while it was starting")
+        return lab.record if lab else None
+
+    def _failed(self, message: str) -> TargetError:
+        """The error, with what the log says last."""
+        data, _ = labs.tail(self.directory, -4096)
+        lines = [line.strip() for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
+        said = labs.without_token(" | ".join(lines[-_LINES:]), self.directory)
+        return TargetError(message, f"its log ends: {said or '(nothing)'}; all of it: jupyterctl logs {self.name}")
