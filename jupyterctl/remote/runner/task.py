@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
+from typing import Any, Dict
 
 SHORTEST_SECRET = 4
 """Shorter values are not masked: they would be found everywhere."""
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+FORMAT = """
+    application/json cell_type cells code code_cell codemirror_mode collapsed data display_data display_name ename
+    error evalue execute_result execution_count file_extension html image/png image/svg+xml kernelspec language
+    language_info markdown metadata mime mimetype name nbconvert_exporter nbformat nbformat_minor output_type outputs
+    papermill pygments_lexer source status stderr stdout stream tags text text/html text/plain traceback version
+"""
+_WORDS = frozenset(FORMAT.split())
+"""Words of the notebook format: they stand in every notebook, and a notebook without them is none."""
 
 
 class Task:
@@ -47,8 +58,15 @@ class Mask:
         return text
 
     def document(self, text: str) -> str:
-        """The same for a JSON document, where a secret stands escaped, in one way or the other."""
-        for part in self.parts:
-            for ascii_only in (False, True):
-                text = text.replace(json.dumps(part, ensure_ascii=ascii_only)[1:-1], "***")
-        return text
+        """The same for each string of a JSON document, however it is escaped; numbers and the format's words stay."""
+        return _STRING.sub(self._string, text) if self.parts else text
+
+    def _string(self, match: re.Match[str]) -> str:
+        written = match[0]
+        said = json.loads(written) if "\\" in written else written[1:-1]
+        masked = said if said in _WORDS else self.text(said)
+        return written if masked == said else json.dumps(masked, ensure_ascii=False)
+
+    def fields(self, fields: Dict[str, Any]) -> Dict[str, Any]:
+        """The same for the values of an event."""
+        return json.loads(self.document(json.dumps(fields))) if self.parts else fields
