@@ -38,7 +38,7 @@ def create(store: Store, run: Run, notebook: Path) -> Run:
 def submit(store: Store, run: Run) -> Run:
     """Hand a queued run to its target. A failure ends the run, and is raised."""
     there = target_of(run)
-    run = store.change(run.id, lambda kept: structs.replace(kept, handle=there.handle(run)))
+    run = store.change(run.id, lambda kept: structs.replace(kept, handle=there.handle(run), handed_over=now()))
     try:
         secrets = prepare.bundle_secrets(run)
         records.keep(run)
@@ -146,9 +146,9 @@ def unreachable(store: Store, run: Run, error: UnreachableError) -> Run:
 
 def being_submitted(run: Run) -> bool:
     """Whether another process may be starting the run this moment."""
-    if run.state is not RunState.QUEUED:
+    if run.state is not RunState.QUEUED or run.handed_over is None:
         return False
-    age = datetime.now(UTC) - datetime.fromisoformat(run.created)
+    age = datetime.now(UTC) - datetime.fromisoformat(run.handed_over)
     return age.total_seconds() < SUBMIT_SECONDS
 
 

@@ -24,6 +24,9 @@ from .given import grid
 from .prepare import Prepared
 from .watch import POLL_SECONDS, Follower
 
+LOOK_SECONDS = 0.5
+"""Between looks at what others do with the runs that wait."""
+
 
 def create(store: Store, prepared: Prepared, sweeps: Sequence[str], jobs: int) -> str:
     """Keep one queued run for each point of the grid `NAME=A,B,C` …; returns the sweep's name."""
@@ -63,6 +66,11 @@ def cancel(store: Store, name: str) -> None:
         runs.cancel(store, run, wait=False)
 
 
+def waiting(run: Run) -> bool:
+    """Whether nobody has begun to start the run, nor ended it."""
+    return run.state is RunState.QUEUED and not run.handle
+
+
 class Driver:
     """Goes on with a sweep: starts what is queued if nobody else does, and gives everything that happens."""
 
@@ -73,43 +81,47 @@ class Driver:
         self.followers = {run.id: Follower(store, run) for run in reversed(store.runs(sweep=name))}
         self._lock = os.open(_lock_file(name), os.O_RDWR | os.O_CREAT, 0o600)
         self._driving = False
+        self._looked = 0.0
 
     def close(self) -> None:
         """Let the lock go."""
         os.close(self._lock)
 
-    @property
-    def runs(self) -> list[Run]:
-        """The sweep's runs as they stand, in the order of the grid."""
-        return [follower.run for follower in self.followers.values()]
-
     def events(self) -> Iterator[tuple[Run, Event | None]]:
         """Each run's events as they come, until all have ended; None where nothing is new for a moment."""
         while True:
-            self._drive()
-            news = [(follower, event) for follower in self._watched() for event in follower.poll()]
+            queue, begun = self._waiting(), self._begun()
+            if not (queue or begun):
+                return
+            if self._driving or self._take_over():
+                live = sum(1 for follower in begun if not follower.run.state.ended)
+                for follower in queue[: max(0, self.jobs - live)]:
+                    self._start(follower)
+            news = [(follower, event) for follower in begun for event in follower.poll()]
             for follower, event in news:
                 yield follower.run, event
             if not news:
-                if all(follower.finished for follower in self.followers.values()):
-                    return
-                yield self.runs[0], None
+                yield (begun or queue)[0].run, None
                 time.sleep(POLL_SECONDS)
+                self._look()
 
-    def _watched(self) -> list[Follower]:
-        return [follower for follower in self.followers.values() if not follower.finished]
+    def _waiting(self) -> list[Follower]:
+        return [follower for follower in self.followers.values() if waiting(follower.run)]
 
-    def _drive(self) -> None:
-        if not (self._driving or self._take_over()):
-            return
-        live = [f for f in self._watched() if f.run.state is not RunState.QUEUED or f.run.handle]
-        waiting = [f for f in self._watched() if f.run.state is RunState.QUEUED and not f.run.handle]
-        for follower in waiting[: max(0, self.jobs - len(live))]:
-            self._start(follower)
+    def _begun(self) -> list[Follower]:
+        return [follower for follower in self.followers.values() if not (follower.finished or waiting(follower.run))]
+
+    def _look(self) -> None:
+        """See what others did with the runs that wait: started them, or cancelled them."""
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
+            for run in self.store.runs(sweep=self.name):
+                if waiting(self.followers[run.id].run):
+                    self.followers[run.id].run = run
 
     def _start(self, follower: Follower) -> None:
         run = self.store.run(follower.run.id)
-        if run.state is RunState.QUEUED and not run.handle:
+        if waiting(run):
             try:
                 run = runs.submit(self.store, run)
             except JupyterctlError:
@@ -122,8 +134,8 @@ class Driver:
         except BlockingIOError:
             return False
         self._driving = True
-        for follower in self.followers.values():
-            follower.run = self.store.run(follower.run.id)
+        self._looked = 0.0
+        self._look()
         return True
 
 

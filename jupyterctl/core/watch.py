@@ -34,16 +34,18 @@ class Follower:
         self._down = 0.0
         self._next_try = 0.0
 
-    @property
-    def finished(self) -> bool:
+        self.finished = False
         """Whether the last event was given and the result was brought home."""
-        return self.run.state.ended
 
     def poll(self) -> list[Event]:
         """Events that came since the last call, without waiting; `unreachable` and `reachable` are our own."""
         kept = self._from(records.journal(self.run.id, self._offset))
-        if kept or self.run.state.ended:
+        if kept:
             return self._take(kept)
+        if self.run.state.ended:
+            self.run = runs.settle(self.store, self.run)
+            self.finished = True
+            return []
         if not self.run.handle:
             self.run = self.store.run(self.run.id)
             return []
@@ -77,8 +79,6 @@ class Follower:
             offset = self._offset - self.reader.pending
             self.run = runs.take_in(self.store, self.run.id, self._pending, offset)
             self._pending, self._updated = [], time.monotonic()
-        if self.run.state.ended:
-            self.run = runs.settle(self.store, self.run)
         return events
 
     @staticmethod
@@ -109,7 +109,7 @@ def follow(store: Store, run: Run) -> Iterator[tuple[Run, Event | None]]:
         events = follower.poll()
         for event in events:
             yield follower.run, event
-        if follower.finished and not events:
+        if follower.finished:
             return
         if not events:
             yield follower.run, None
