@@ -21,7 +21,7 @@ def small(path: Path) -> Path:
 def main(pairs: int | None = None) -> None:
     """`run --sweep --jobs 2` against a loop."""
     need_jupyterlab()
-    points = 4 if pairs == QUICK else POINTS
+    points = 2 if pairs == QUICK else POINTS
     values = ",".join(str(number + 1) for number in range(points))
     with ground() as at:
         small(at.folder / "small.ipynb")
