@@ -45,11 +45,15 @@ class Task:
 
 
 class Mask:
-    """Replaces secret values, and each line of one that has several, by `***` in everything that is written."""
+    """Replaces secret values, and each line of one that has several, by `***` in everything that is written.
+
+    A value is known as well as Python's `repr` and JSON write it.
+    """
 
     def __init__(self, values: list[str]) -> None:
         parts = {line for value in values for line in [value, *value.splitlines()] if len(line) >= SHORTEST_SECRET}
-        self.parts = sorted(parts, key=len, reverse=True)
+        quoted = {written[1:-1] for part in parts for written in (repr(part), json.dumps(part))}
+        self.parts = sorted(parts | quoted, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """The text without any secret."""
