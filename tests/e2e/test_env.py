@@ -98,10 +98,10 @@ def test_from_nothing_to_an_environment_and_back(home: Path) -> None:
 def test_a_virtual_one_by_prefix(home: Path) -> None:
     local = {f"{tool}_{name}": value for tool in ("PIP", "UV") for name, value in _offline().items()}
 
-    record = json.loads(run("create", "--venv", "--prefix", str(home / "lab"), "six", "--json", **local).stdout)
+    record = json.loads(run("create", "--venv", "--prefix", str(home / "lab"), "tenacity", "--json", **local).stdout)
 
     assert record["prefix"] == str(home / "lab")
-    subprocess.run([record["python"], "-c", "import six, ipykernel"], check=True, timeout=60)
+    subprocess.run([record["python"], "-c", "import tenacity, ipykernel"], check=True, timeout=60)
 
 
 def free(lock: IO[str]) -> bool:
