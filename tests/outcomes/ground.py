@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,22 +137,28 @@ class Watcher:
     @property
     def run(self) -> str:
         """The run's id."""
-        name: str = wait_for(lambda: self.events)[0]["run"]
+        name: str = self.await_event(lambda _: True)["run"]
         return name
 
     def event(self, kind: str, **fields: object) -> dict[str, Any]:
         """The first event of that kind with those fields, waited for."""
-
-        def look() -> dict[str, Any] | None:
-            found = [e for e in self.events if e["event"] == kind and fields.items() <= e.items()]
-            return found[0] if found else None
-
-        event: dict[str, Any] = wait_for(look)
-        return event
+        return self.await_event(lambda event: event["event"] == kind and fields.items() <= event.items())
 
     def printed(self, text: str) -> None:
         """Wait until a cell has printed it."""
-        wait_for(lambda: any(text in e.get("text", "") for e in self.events))
+        self.await_event(lambda event: text in event.get("text", ""))
+
+    def await_event(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The first event like that; the test fails where the command ends without it."""
+
+        def look() -> dict[str, Any] | None:
+            ended = self.process.poll() is not None
+            found = next(filter(wanted, self.events), None)
+            assert found or not ended, self.err.read_text(encoding="utf-8")
+            return found
+
+        event: dict[str, Any] = wait_for(look)
+        return event
 
     def signal(self, number: signal.Signals) -> None:
         """Send the command a signal."""
