@@ -30,8 +30,17 @@ def info(message: str) -> None:
     _write(message, "")
 
 
+def transient(message: str) -> None:
+    """What is being waited for; the next message takes its place. Only a terminal shows it."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{message}\r")
+        sys.stderr.flush()
+
+
 def _write(message: str, hint: str) -> None:
     sys.stdout.flush()
+    if sys.stderr.isatty():
+        sys.stderr.write("\x1b[K")
     sys.stderr.write(message + "\n")
     if hint:
         sys.stderr.write(f"{paint('hint', 'cyan')}: {hint}\n")

@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS = {
+    "start": ("server:start", "Start a target's JupyterLab, or find it, and open it."),
+    "open": ("server:open_", "Open a running lab in the browser, or print its address."),
+    "stop": ("server:stop", "End a server and its kernels."),
+    "restart": ("server:restart", "Stop and start a server: same port, same token."),
+    "status": ("status:status", "Show every server, its link and its health."),
+    "logs": ("logs:logs", "Show what a server has written."),
+    "shell": ("server:shell", "Open a shell at a target, its environment active."),
+    "autostart": ("autostart:autostart", "Start servers at login."),
     "run": ("run:run", "Run a notebook headless, with live progress."),
     "runs": ("runs:runs", "List runs; show, follow, cancel, fetch, repeat and remove them."),
     "inspect": ("inspect:inspect", "Show a notebook's parameters, kernel and imports."),
     "profile": ("profile:profile", "List, show, make, edit and check profiles."),
     "env": ("env:env", "Find, show and create Python environments on this machine."),
-    "status": ("status:status", "Show every server, its link and its health."),
     "doctor": ("doctor:doctor", "Look at a target step by step, each problem with its fix."),
     "completion": ("completion:completion", "Print the shell's completion script."),
 }

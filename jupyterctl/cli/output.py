@@ -47,6 +47,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def clear() -> None:
+    """Begin at the top of an empty screen; elsewhere than on a terminal, after an empty line."""
+    sys.stdout.write("\x1b[H\x1b[2J" if sys.stdout.isatty() else "\n")
+
+
 def text(value: str) -> None:
     """Text of any shape from outside, as it comes; on a terminal it may colour, but not steer."""
     sys.stdout.write(tame(value, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))

@@ -127,8 +127,10 @@ def _start(where: Place, spec: ServerSpec) -> Iterator[Phase]:
 
 
 def stop(where: Place, *, force: bool) -> None:
-    """End the server; BusyError where kernels compute, unless they may be lost."""
-    server = where.running()
+    """End the server, if there is one; BusyError where kernels compute, unless they may be lost."""
+    server = where.find()
+    if server is None:
+        return
     busy = [] if force else busy_kernels(where)
     if busy:
         names = ", ".join(f"`{kernel.path or kernel.name}`" for kernel in busy)
@@ -154,6 +156,18 @@ def url(where: Place) -> str:
     return f"{address.url}lab?token={quote(address.token)}" if address.token else f"{address.url}lab"
 
 
+def page(where: Place) -> Path:
+    """A page, readable by its owner alone, that leads to the lab."""
+    from html import escape
+
+    link = escape(url(where))
+    refresh = f'<meta http-equiv="refresh" content="0; url={link}">'
+    text = f'<!doctype html><meta charset="utf-8">{refresh}<a href="{link}">lab</a>'
+    file = paths.private(paths.state() / "servers" / where.name) / "open.html"
+    paths.write(file, text.encode())
+    return file
+
+
 def log(where: Place, lines: int) -> str:
     """The last lines of the log, of the running server or of the last one."""
     data, _ = where.target.log(where.find(), where.name, -256 * max(lines, 1))
@@ -172,8 +186,8 @@ def follow_log(where: Place) -> Iterator[str]:
 
 
 def _text(where: Place, data: bytes) -> str:
-    """The log's text; a token that something has written there is not shown."""
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    """The log's text, with its colours; a token that something has written there is not shown."""
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\x1b(B", "")
     server = where.store.server(where.name)
     if not text or server is None:
         return text

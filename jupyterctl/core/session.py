@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..model import Event, Kernel, Phase, Profile, Run, RunOptions, Server
     from ..store import Store
     from .authoring import Candidate
+    from .autostart import Autostart
     from .doctor import Finding
     from .given import Given
     from .inspection import Inspection
@@ -189,6 +190,34 @@ class Session:
         from . import servers
 
         return servers.shell_command(self._place(name))
+
+    def server_page(self, name: str) -> Path:
+        """A private page that leads a browser to the lab, so that the token stands on no command line."""
+        from . import servers
+
+        return servers.page(self._place(name))
+
+    def autostart_file(self, name: str) -> Autostart:
+        """The exact file that would start a target's server at login."""
+        from . import autostart
+
+        return autostart.describe(self.profile(name).name, self.cwd)
+
+    def autostart(self, name: str, on: bool) -> Path:
+        """Start a target's server at login, or no longer; the file that says so."""
+        from . import autostart
+
+        if not on:
+            return autostart.turn_off(name)
+        wanted = self.autostart_file(name)
+        autostart.turn_on(wanted)
+        return wanted.file
+
+    def autostarts(self) -> list[Autostart]:
+        """What is started at login."""
+        from . import autostart
+
+        return autostart.listed()
 
     def _place(self, name: str) -> Place:
         from . import servers

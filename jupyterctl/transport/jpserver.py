@@ -70,14 +70,22 @@ def read(folder: Path, pid: int) -> Record | None:
 
 
 def pids(folder: Path) -> list[int]:
-    """The pids of the records in a folder."""
+    """The pids of the records in a folder that are a process of this user's now."""
     found = []
     with suppress(OSError):
         for name in os.listdir(folder):  # noqa: PTH208 - names are all that is wanted
             number = name.removeprefix("jpserver-").removesuffix(".json")
-            if number.isdecimal() and name == f"jpserver-{number}.json":
+            if number.isdecimal() and name == f"jpserver-{number}.json" and _alive(int(number)):
                 found.append(int(number))
     return sorted(found)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
 
 
 def belongs(record: Record, began: float) -> bool:

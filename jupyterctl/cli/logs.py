@@ -1,0 +1,35 @@
+"""`jupyterctl logs`: what a target's server has written."""
+
+from __future__ import annotations
+
+import click
+
+from ..core.session import Session
+from . import output
+from .complete import complete_target
+
+
+@click.command()
+@click.argument("target", shell_complete=complete_target)
+@click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until interrupted.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=200, show_default=True, help="So many last lines.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document; with --follow, a line for each part.")
+def logs(*, target: str, follow: bool, lines: int, as_json: bool) -> None:
+    """Show the log of TARGET's server, or of its last one."""
+    session = Session()
+    news = session.follow_server_log(target) if follow else iter(())
+    text = session.server_log(target, lines)
+    if as_json and not follow:
+        output.document({"name": target, "log": text})
+    else:
+        _write(target, text, as_json=as_json)
+    for part in news:
+        if part:
+            _write(target, part, as_json=as_json)
+
+
+def _write(target: str, text: str, *, as_json: bool) -> None:
+    if as_json:
+        output.record({"name": target, "log": text})
+    else:
+        output.text(text)

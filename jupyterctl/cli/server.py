@@ -1,0 +1,151 @@
+"""`jupyterctl start`, `open`, `stop`, `restart` and `shell`: one target's server."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from ..core.plain import printable
+from ..core.session import Session
+from ..core.status import Status
+from ..errors import NoLabError
+from ..model import Kernel, Phase
+from . import ask, diagnostics, output, phases
+from .complete import complete_target
+
+LAB = "lab"
+"""What the environment is called that `start` offers to make."""
+
+_target = click.argument("target", shell_complete=complete_target)
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+
+
+@click.command()
+@_target
+@click.option("--no-open", is_flag=True, help="Do not open the browser.")
+@ask.YES
+@_json
+def start(*, target: str, no_open: bool, yes: bool, as_json: bool) -> None:
+    """Start TARGET's JupyterLab, or find the one that runs, and open it in the browser.
+
+    It goes on by itself, whatever happens to this terminal. Where no environment has JupyterLab, one is made, after
+    asking.
+    """
+    session = Session(notify=diagnostics.warning)
+    try:
+        took = phases.show(session.start_server(target), quiet=as_json)
+    except NoLabError as error:
+        _offer_lab(session, error, yes=yes)
+        took = phases.show(session.start_server(target), quiet=as_json)
+    _up(session.status(target), took, as_json=as_json)
+    if not as_json:
+        _open_or_say(session, target, no_open=no_open)
+
+
+@click.command()
+@_target
+@ask.YES
+@_json
+def restart(*, target: str, yes: bool, as_json: bool) -> None:
+    """Stop and start TARGET's server: same port, same token, so that open tabs only reconnect. Its kernels end."""
+    session = Session(notify=diagnostics.warning)
+    _ask_about(session.busy_kernels(target), f"Restart `{target}`", yes=yes)
+    took = phases.show(session.restart_server(target), quiet=as_json)
+    _up(session.status(target), took, as_json=as_json)
+
+
+@click.command("open")
+@_target
+@click.option("--url", "show_url", is_flag=True, help="Print the address with its token instead.")
+@_json
+def open_(*, target: str, show_url: bool, as_json: bool) -> None:
+    """Open TARGET's lab in the browser; it must be running."""
+    session = Session()
+    if as_json:
+        output.document({"url": session.server_url(target)})
+    elif show_url:
+        output.line(session.server_url(target))
+    else:
+        _browse(session, target)
+
+
+@click.command()
+@_target
+@ask.YES
+@_json
+def stop(*, target: str, yes: bool, as_json: bool) -> None:
+    """End TARGET's server and its kernels; asks first if a kernel is computing."""
+    session = Session()
+    before = session.status(target)
+    busy = session.busy_kernels(target)
+    _ask_about(busy, f"Stop `{target}`", yes=yes)
+    session.stop_server(target, force=bool(busy))
+    if as_json:
+        output.document({"server": session.status(target)})
+    else:
+        diagnostics.info(f"stopped `{target}`" if before.pid else f"`{target}` was not running")
+
+
+@click.command()
+@_target
+@click.option("--print", "only_print", is_flag=True, help="Print the command instead.")
+def shell(*, target: str, only_print: bool) -> None:
+    """Open a shell at TARGET with its environment active, in the server's tmux session if it has one."""
+    command = Session().shell_command(target)
+    if only_print:
+        import shlex
+
+        output.line(shlex.join(command))
+        return
+    os.execvp(command[0], command)  # noqa: S606 - the person asked for a shell
+
+
+def _offer_lab(session: Session, error: NoLabError, *, yes: bool) -> None:
+    from .making import Making
+
+    if not yes and not ask.someone():
+        raise error
+    diagnostics.info(error.message)
+    ask.confirm(f"Make environment `{LAB}` with JupyterLab?", yes=yes)
+    with Making() as making:
+        session.create_environment(LAB, report=making.step)
+
+
+def _ask_about(busy: list[Kernel], what: str, *, yes: bool) -> None:
+    if busy:
+        names = ", ".join(f"`{printable(kernel.path or kernel.name)}`" for kernel in busy)
+        ask.confirm(f"{what} while {names} {'is' if len(busy) == 1 else 'are'} computing?", yes=yes)
+
+
+def _up(status: Status, took: list[Phase], *, as_json: bool) -> None:
+    if as_json:
+        output.document({"server": status, "phases": took})
+        return
+    word = "is the one you started by hand, at" if status.adopted else "is up at"
+    diagnostics.info(f"`{status.name}` {word} {status.link.url}, showing {printable(status.root or '')}")
+
+
+def _open_or_say(session: Session, target: str, *, no_open: bool) -> None:
+    if no_open:
+        diagnostics.info(f"open it: jupyterctl open {target}")
+    else:
+        _browse(session, target)
+
+
+def _browse(session: Session, target: str) -> None:
+    """Open a page of our own that leads to the lab: an address on a command line could be read by every user."""
+    page = session.server_page(target)
+    if _screen():
+        import webbrowser
+
+        if webbrowser.open(page.as_uri()):
+            return
+    diagnostics.info(f"no browser here; the address with its token: jupyterctl open {target} --url")
+
+
+def _screen() -> bool:
+    """Whether there is a place for a browser to open: a terminal's own would take the terminal over."""
+    import sys
+
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
