@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..environments.environment import Environment
     from ..environments.solve import Step
     from ..model import Event, Kernel, Phase, Profile, Run, RunOptions, Server
+    from ..schema import Field
     from ..store import Store
     from .authoring import Candidate
     from .autostart import Autostart
@@ -90,6 +91,18 @@ class Session:
         from . import authoring
 
         return authoring.new(name, kind, settings, authoring.folder(self.cwd, project=project), replace=replace)
+
+    def settings(self, kind: str) -> list[Field]:
+        """Every setting of a kind, for forms and flags."""
+        from .. import schema, target
+
+        return schema.fields(target.load(kind).Settings)
+
+    def change_profile(self, name: str, changes: Mapping[str, Any]) -> Path:
+        """Set settings by dotted key in the nearest file of a profile, None taking one out; returns the file."""
+        from . import amend
+
+        return amend.change(name, changes, self.cwd)
 
     def candidates(self, source: str) -> list[Candidate]:
         """The profiles that a TOML file, a folder of them or a kind offers for import."""

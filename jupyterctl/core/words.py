@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ..model import Run, RunState
+from ..model import Outline, RunState
 
 GLYPHS = {
     RunState.QUEUED: "◷",
@@ -67,13 +67,13 @@ def ago(moment: str | None) -> str:
     return "just now"
 
 
-def state(run: Run) -> str:
+def state(run: Outline) -> str:
     """Glyph and word of a run's state."""
     word = "succeeded early" if run.early and run.state is RunState.SUCCEEDED else run.state.value
     return f"{GLYPHS[run.state]} {word}"
 
 
-def outcome(run: Run) -> str:
+def outcome(run: Outline) -> str:
     """The last line about a run, in words."""
     took = f" after {seconds(run.seconds)}" if run.seconds is not None else ""
     if run.state is RunState.SUCCEEDED and run.early:
@@ -83,7 +83,7 @@ def outcome(run: Run) -> str:
     return f"{run.state}{took}: {failure(run)}" if run.error else f"{run.state}{took}"
 
 
-def failure(run: Run) -> str:
+def failure(run: Outline) -> str:
     """What went wrong, on one line."""
     if run.error is None:
         return ""
@@ -92,6 +92,6 @@ def failure(run: Run) -> str:
     return text or run.error.name
 
 
-def parameters(run: Run) -> str:
+def parameters(run: Outline) -> str:
     """The run's parameters on one line."""
     return " ".join(f"{name}={value}" for name, value in run.parameters.items())

@@ -1,0 +1,123 @@
+"""A mode that is a list: a table, a filter that narrows it as it is typed, and a pane beside it where there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from textual import events, on
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from ..widgets.table import Table
+from .mode import Mode
+
+
+class Listing(Mode):
+    """Subclasses make the `table`, say what `items` there are and which words an item is found by."""
+
+    empty = ""
+    """What to say where there is nothing."""
+
+    def table(self) -> Table:
+        """A new table, with the id `table`."""
+        raise NotImplementedError
+
+    def pane(self) -> Iterable[Widget]:
+        """What stands beside the table on a wide screen."""
+        return ()
+
+    def items(self) -> Mapping[str, Any] | None:
+        """All there is, by key; None while nobody knows."""
+        raise NotImplementedError
+
+    def words_of(self, item: Any) -> str:
+        """The text that the filter looks through."""
+        raise NotImplementedError
+
+    def arranged(self, items: Mapping[str, Any]) -> Iterable[str]:
+        """The keys in the order to show them."""
+        return items
+
+    def body(self) -> Iterable[Widget]:
+        """The table, the pane, and the filter under them."""
+        with Horizontal(id="panes"):
+            yield self.table()
+            yield from self.pane()
+        yield Static(id="empty")
+        yield Input(id="filter", placeholder="filter", select_on_focus=False, compact=True)
+
+    @property
+    def rows(self) -> Table:
+        """The table."""
+        return self.query_one("#table", Table)
+
+    @property
+    def typed(self) -> str:
+        """What the filter says."""
+        return self.query_one("#filter", Input).value
+
+    def news(self) -> None:
+        """Show what there is, as filtered and sorted."""
+        items = self.items()
+        found = self._found(items or {})
+        self.rows.show(items or {}, found)
+        message = "loading…" if items is None else self.empty if not items else "nothing has these words"
+        self.query_one("#empty", Static).update(self.board.glyphs.draw(message))
+        self.set_class(not found, "-empty")
+        self.keys()
+
+    def _found(self, items: Mapping[str, Any]) -> list[str]:
+        words = self.typed.casefold().split()
+        arranged = self.arranged(items)
+        if not words:
+            return list(arranged)
+        return [key for key in arranged if all(word in self.words_of(items[key]) for word in words)]
+
+    def do_filter(self) -> None:
+        """Open the filter."""
+        self.add_class("-filtering")
+        self.query_one("#filter", Input).focus()
+
+    @on(Input.Changed, "#filter")
+    def _typed(self) -> None:
+        self.news()
+
+    @on(Input.Submitted, "#filter")
+    def _kept(self) -> None:
+        self.set_class(bool(self.typed), "-filtering")
+        self.rows.focus()
+
+    def do_detail(self) -> None:
+        """What the cursor is on, on the whole screen."""
+        self.add_class("-detail")
+        self.query_one(".pane").focus()
+        self.moved()
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape ends the filter; the arrows move in the table while one types."""
+        if event.key == "escape" and self.has_class("-filtering"):
+            event.stop()
+            self.query_one("#filter", Input).value = ""
+            self.remove_class("-filtering")
+            self.rows.focus()
+        elif event.key == "escape" and self.has_class("-detail"):
+            event.stop()
+            self.remove_class("-detail")
+            self.rows.focus()
+        elif event.key in {"up", "down"} and self.query_one("#filter", Input).has_focus:
+            event.stop()
+            self.rows.action_move(-1 if event.key == "up" else 1)
+
+    @on(Table.Moved, "#table")
+    def _moved(self) -> None:
+        self.keys()
+        self.moved()
+
+    @on(Table.Chosen, "#table")
+    def _chosen(self) -> None:
+        self.action_do("detail")
+
+    def moved(self) -> None:
+        """The cursor is on another row."""

@@ -1,0 +1,161 @@
+"""Mode Servers: every target with its server, each row filled by itself, and what can be done with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.widget import Widget
+
+from ...core import words
+from .. import actions, serving
+from ..glyphs import Cell, server
+from ..widgets.serverview import ServerView
+from ..widgets.table import Column, Table
+from .listing import Listing
+
+if TYPE_CHECKING:
+    from ...core.status import Status
+
+COLUMNS = (
+    Column("NAME", 14, 2),
+    Column("STATE", 14),
+    Column("KIND", 8, 0, 3),
+    Column("KERNELS", 14, 0, 2),
+    Column("ADDRESS", 22, 1, 4),
+    Column("SINCE", 10, 0, 5),
+    Column("PLACE", 16, 3, 6),
+)
+
+ALWAYS = {"edit", "check", "detail"}
+"""What can be done with any profile."""
+RUNNING = {"stop", "restart", "open", "log"}
+"""What needs a server."""
+
+
+class Servers(Listing):
+    """The list of servers."""
+
+    mode = "servers"
+    BINDINGS: ClassVar[list[Any]] = actions.bindings("servers")
+    empty = "No profiles yet: n makes one."
+
+    def table(self) -> Table:
+        """Name, state, kernels, address, place."""
+        return Table(COLUMNS, self._row, self.board.glyphs, id="table")
+
+    def pane(self) -> Iterable[Widget]:
+        """The server under the cursor."""
+        yield ServerView(classes="pane")
+
+    def items(self) -> Mapping[str, Status] | None:
+        """All servers."""
+        return self.board.servers
+
+    def words_of(self, item: Status) -> str:
+        """Name, kind, state and place."""
+        return f"{item.name} {item.kind} {item.state} {item.place}".casefold()
+
+    def subject(self) -> str:
+        """The server under the cursor."""
+        return self.rows.key or ""
+
+    def _row(self, status: Status) -> list[Cell | str]:
+        doing = self.board.phases.get(status.name)
+        state = Cell(f"◐ {doing}", "busy") if doing else server(status.state)
+        return [
+            Cell(status.name, "strong"),
+            state,
+            Cell(status.kind or "?", "dim"),
+            kernels(status),
+            status.link.url or "",
+            Cell(words.ago(status.since).removesuffix(" ago"), "dim"),
+            Cell(status.error or status.place or "", "bad" if status.error else "dim"),
+        ]
+
+    def news(self) -> None:
+        """The rows, the counts, the pane."""
+        super().news()
+        if self.board.wanted_server in self.rows.items:
+            self.rows.go(self.board.wanted_server)
+            self.board.wanted_server = ""
+        known = (self.board.servers or {}).values()
+        states = [status.state for status in known]
+        parts = [f"{server(state).text[0]} {states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
+        self.count("   ".join(parts))
+        self.moved()
+
+    def moved(self) -> None:
+        """Show the server under the cursor."""
+        self.query_one(ServerView).show(self.rows.item)
+
+    # -- what can be done ------------------------------------------------------------------------------------------
+
+    def why_not(self, name: str) -> str:
+        """Most actions need a server, some a running one."""
+        if name in {"new", "filter"}:
+            return ""
+        status: Status | None = self.rows.item
+        if status is None:
+            return "there is no server here"
+        return "" if name in ALWAYS else _hindrance(name, status, self.board.phases.get(status.name, ""))
+
+    async def do_start(self) -> None:
+        """Start the server, each step shown in its row."""
+        await serving.start(self.board, self.subject())
+
+    async def do_open(self) -> None:
+        """Open it in the browser."""
+        await serving.open_it(self.board, self.subject())
+
+    async def do_stop(self) -> None:
+        """Ask, naming what would be lost, and stop it."""
+        await serving.stop(self.board, self.subject())
+
+    async def do_restart(self) -> None:
+        """Ask, naming what would be lost, and restart it."""
+        await serving.restart(self.board, self.subject())
+
+    async def do_shell(self) -> None:
+        """A shell there; the dashboard comes back when it ends."""
+        await serving.shell(self.board, self.subject())
+
+    def do_log(self) -> None:
+        """Follow its log."""
+        self.board.follow("server", self.subject())
+
+    def do_new(self) -> None:
+        """Make a profile."""
+        from .profile_form import ProfileForm
+
+        self.app.push_screen(ProfileForm())
+
+    def do_edit(self) -> None:
+        """Change the profile."""
+        from .profile_form import ProfileForm
+
+        self.app.push_screen(ProfileForm(self.subject()))
+
+    def do_check(self) -> None:
+        """Look at it step by step."""
+        self.board.examine(self.subject())
+
+
+def _hindrance(name: str, status: Status, doing: str) -> str:
+    """Why an action cannot be done with a server; empty where it can."""
+    if doing:
+        return f"`{status.name}` is {doing}"
+    if status.state == "unknown" and status.error:
+        return f"`{status.name}` is broken: {status.error}"
+    if name in RUNNING and status.state == "stopped":
+        return f"`{status.name}` is stopped"
+    return ""
+
+
+def kernels(status: Status) -> str:
+    """How many kernels are busy and idle."""
+    known = status.health.kernels
+    if known is None:
+        return ""
+    counts = [f"{count} {word}" for count, word in ((known.busy, "busy"), (known.idle, "idle")) if count]
+    return ", ".join(counts) or "none"

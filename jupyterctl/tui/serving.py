@@ -1,0 +1,103 @@
+"""What is done with servers: started, opened, stopped, restarted, entered. Each is a coroutine of the dashboard."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from .screens.dialogs import Address, Confirm
+
+if TYPE_CHECKING:
+    from ..core.session import Session
+    from ..model import Phase
+    from .app import Dashboard
+
+
+async def start(board: Dashboard, name: str) -> None:
+    """Start a server, each step shown as it comes."""
+    await _steps(board, name, "starting", lambda session: session.start_server(name))
+    board.say(f"`{name}` runs; o opens it")
+
+
+async def restart(board: Dashboard, name: str) -> None:
+    """Ask, and restart a server on the same port with the same token."""
+    if await _sure(board, name, "Restart"):
+        await _steps(board, name, "restarting", lambda session: session.restart_server(name))
+        board.say(f"`{name}` runs again")
+
+
+async def stop(board: Dashboard, name: str) -> None:
+    """Ask, and stop a server."""
+    if not await _sure(board, name, "Stop"):
+        return
+    with _Doing(board, name, "stopping"):
+        await board.sessions.ask(lambda session: session.stop_server(name, force=True))
+    board.steps.pop(name, None)
+    board.say(f"`{name}` is stopped")
+
+
+async def open_it(board: Dashboard, name: str) -> None:
+    """Open a server in the browser; where there is none, show its address."""
+    import webbrowser
+
+    address = await board.sessions.ask(lambda session: session.server_url(name))
+    opened = await board.sessions.ask(lambda _: graphical() and webbrowser.open(address))
+    if opened:
+        board.say(f"`{name}` is open in your browser")
+    else:
+        board.push_screen(Address(name, address))
+
+
+async def shell(board: Dashboard, name: str) -> None:
+    """Leave the screen to a shell at the server's place; the dashboard comes back when it ends."""
+    command = await board.sessions.ask(lambda session: session.shell_command(name))
+    with board.suspend():
+        subprocess.run(command, check=False)  # noqa: ASYNC221 - the terminal is the shell's meanwhile
+
+
+async def _sure(board: Dashboard, name: str, verb: str) -> bool:
+    """Ask the person, naming the kernels that are busy."""
+    busy = await board.sessions.ask(lambda session: session.busy_kernels(name))
+    details = [f"busy: {kernel.path or kernel.name}" for kernel in busy]
+    if busy:
+        details.append("What they hold in memory will be lost.")
+    answer: bool | None = await board.push_screen_wait(Confirm(f"{verb} `{name}`?", verb=verb, details=details))
+    return bool(answer)
+
+
+async def _steps(board: Dashboard, name: str, word: str, verb: Callable[[Session], Iterable[Phase]]) -> None:
+    """Carry out what gives steps, and show them."""
+    board.steps[name] = []
+    with _Doing(board, name, word):
+        async for phases in board.sessions.stream(verb):
+            for phase in phases:
+                others = [known for known in board.steps[name] if known.name != phase.name]
+                board.steps[name] = [*others, phase]
+            board.phases[name] = f"{word}: {phases[-1].name}"
+            board.tell()
+
+
+class _Doing:
+    """While something is done with a server, its row says so; afterwards it is looked at again."""
+
+    def __init__(self, board: Dashboard, name: str, word: str) -> None:
+        self.board, self.name = board, name
+        board.phases[name] = word
+        board.tell()
+
+    def __enter__(self) -> None:
+        """It has begun."""
+
+    def __exit__(self, *_: object) -> None:
+        self.board.phases.pop(self.name, None)
+        self.board.look_again.set()
+        self.board.tell()
+
+
+def graphical() -> bool:
+    """Whether a browser would open in a window, and not in this terminal."""
+    import os
+    import sys
+
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

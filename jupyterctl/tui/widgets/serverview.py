@@ -1,0 +1,120 @@
+"""One server in full: its state layer by layer, and its profile with the file of each value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from ...core import words
+from ...errors import JupyterctlError
+from ..glyphs import STYLES, Cell, server
+from .facts import facts, heading
+
+if TYPE_CHECKING:
+    from ...core.profiles import Value
+    from ...core.session import Session
+    from ...core.status import Status
+    from ..app import Dashboard
+
+PATIENCE_SECONDS = 0.15
+"""How long the cursor rests on a row before its profile is read."""
+
+
+class ServerView(VerticalScroll, can_focus=True):
+    """The server, the steps of its start while it starts, and its settings."""
+
+    def __init__(self, **kw: Any) -> None:
+        super().__init__(**kw)
+        self.status: Status | None = None
+        self.values: list[Value] = []
+        self._timer: Any = None
+
+    @property
+    def board(self) -> Dashboard:
+        """The app."""
+        return cast("Dashboard", self.app)
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        yield Static(id="text")
+
+    def show(self, status: Status | None) -> None:
+        """Show a server; its profile is read when the cursor rests."""
+        other = status is None or self.status is None or status.name != self.status.name
+        self.status = status
+        if other:
+            self.values = []
+            if self._timer is not None:
+                self._timer.stop()
+            self._timer = self.set_timer(PATIENCE_SECONDS, self._read)
+        self._draw()
+
+    def _read(self) -> None:
+        if self.status is not None and self.display:
+            self.board.background(self._values(self.status.name))
+
+    async def _values(self, name: str) -> None:
+        def values(session: Session) -> list[Value]:
+            return session.profile_values(session.profile(name))
+
+        try:
+            found = await self.board.sessions.ask(values)
+        except JupyterctlError:
+            return  # what is wrong with it stands in its row
+        if self.status is not None and self.status.name == name:
+            self.values = found
+            self._draw()
+
+    def _draw(self) -> None:
+        text = Content("")
+        if self.status is not None:
+            parts = [self._facts(self.status), self._phases(self.status.name), self._settings()]
+            text = Content("\n\n").join(part for part in parts if part)
+        self.query_one("#text", Static).update(text)
+
+    def _facts(self, status: Status) -> Content:
+        kernels = status.health.kernels
+        busy = f"{kernels.busy} busy, {kernels.idle} idle" if kernels else ""
+        active = words.ago(kernels.last_activity) if kernels else ""
+        pairs: list[tuple[str, Cell | str]] = [
+            ("server", Cell(status.name, "strong")),
+            ("state", server(status.state)),
+            ("error", Cell(status.error or "", "bad")),
+            ("kind", status.kind or ""),
+            ("place", status.place or ""),
+            ("address", status.link.url or ""),
+            ("link", status.link.state or ""),
+            ("way", status.health.way or ""),
+            ("http", status.health.http or ""),
+            ("kernels", f"{busy}, last active {active}" if busy and active else busy),
+            ("folder", status.root or ""),
+            ("since", f"{status.since} ({words.ago(status.since)})" if status.since else ""),
+            ("version", f"JupyterLab {status.version}" if status.version else ""),
+        ]
+        return facts(pairs, self.board.glyphs, self.size.width)
+
+    def _phases(self, name: str) -> Content:
+        steps = self.board.steps.get(name, [])
+        if not steps:
+            return Content("")
+        lines = [heading("Start")]
+        for phase in steps:
+            glyph = {"done": Cell("✓", "good"), "failed": Cell("✗", "bad")}.get(phase.state, Cell("◐", "busy"))
+            text = f"{glyph.text} {phase.name:<12} {words.seconds(phase.seconds):>8}  {phase.detail}"
+            lines.append(Content.styled(self.board.glyphs.draw(text), STYLES[glyph.tone]))
+        return Content("\n").join(lines)
+
+    def _settings(self) -> Content:
+        if not self.values:
+            return Content("")
+        lines = [heading("Profile")]
+        for value in self.values:
+            source = value.file.name if value.file else "default"
+            tone = STYLES["dim"] if value.file is None else ""
+            name, origin = (f"{value.key:<20} ", STYLES["dim"]), (f"  {source}", STYLES["dim"])
+            lines.append(Content.assemble(name, (value.text, tone), origin))
+        return Content("\n").join(lines)
