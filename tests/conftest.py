@@ -23,13 +23,17 @@ PATIENCE = 60.0
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """JUPYTERCTL_HOME and tmux's sockets below the test's own folder; whatever runs there is ended afterwards."""
+    """JUPYTERCTL_HOME, Jupyter's runtime files and tmux's sockets below the test's own folder.
+
+    Whatever runs there is ended afterwards.
+    """
     folder = tmp_path / "home"
     folder.mkdir()
     sockets = tmp_path / "tmux"
     sockets.mkdir(mode=0o700)
     monkeypatch.setenv("JUPYTERCTL_HOME", str(folder))
     monkeypatch.setenv("TMUX_TMPDIR", str(sockets))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
     monkeypatch.delenv("TMUX", raising=False)
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV"):
         monkeypatch.delenv(name, raising=False)

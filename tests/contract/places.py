@@ -5,15 +5,21 @@ A kind joins the suite by a class here and a line in `conftest.PLACES`.
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 import psutil
+import pytest
 
 from jupyterctl import paths
+from tests.conftest import need
 
 
 class Place(Protocol):
@@ -33,6 +39,25 @@ class Place(Protocol):
 
     def files(self, run_id: str) -> list[Path]:
         """Every file that the place keeps of a run."""
+
+
+class ServerPlace(Protocol):
+    """What the server half has to know."""
+
+    def profile(self, *, server: str = "") -> str:
+        """A profile of this place, as TOML, with these lines below `[server]`."""
+
+    def hide(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        """Make the place what its name says; `folder` is the test's own."""
+
+    def by_hand(self, root: Path) -> subprocess.Popen[bytes]:
+        """Start a Jupyter server there as people do, with a token of its own choice."""
+
+    def occupy(self, port: int) -> AbstractContextManager[int]:
+        """While open, another program listens on the port; its pid."""
+
+    def freeze(self, pid: int) -> AbstractContextManager[None]:
+        """While open, the server of that pid is there and does nothing."""
 
 
 class Local:
@@ -67,6 +92,52 @@ class Local:
 
     def files(self, run_id: str) -> list[Path]:
         return [path for path in (paths.state() / "local").rglob("*") if run_id in str(path)]
+
+
+class LocalServers:
+    """This machine, its servers in tmux or in sessions of their own."""
+
+    def __init__(self, *, tmux: bool) -> None:
+        self.tmux = tmux
+
+    def profile(self, *, server: str = "") -> str:
+        return f'kind = "local"\nenvironment = "venv:{sys.prefix}"\n[server]\n{server}\n'
+
+    def hide(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        if self.tmux:
+            need("tmux", shutil.which("tmux"), "apt install tmux")
+            return
+        programs = folder / "programs"
+        programs.mkdir()
+        for name in ("sh", "bash", "cat", "rm", "echo", "sleep"):
+            (programs / name).symlink_to(shutil.which(name) or "")
+        monkeypatch.setenv("PATH", str(programs))
+
+    def by_hand(self, root: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
+        return subprocess.Popen(
+            [*command, "--allow-root"], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    @contextmanager
+    def occupy(self, port: int) -> Iterator[int]:
+        with socket.create_server(("127.0.0.1", port)):
+            yield os.getpid()
+
+    @contextmanager
+    def freeze(self, pid: int) -> Iterator[None]:
+        """tmux lets a stopped process go on, so it is stopped with it."""
+        stopped = [psutil.Process(pid)]
+        if self.tmux:
+            stopped.insert(0, psutil.Process(stopped[0].ppid()))
+        for process in stopped:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
 
 def venv() -> Local:

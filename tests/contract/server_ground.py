@@ -1,0 +1,121 @@
+"""What the tests of servers share: the place, and someone who uses its labs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import pytest
+
+from jupyterctl.core.session import Session
+from jupyterctl.model import PhaseState
+from tests.conftest import wait_for
+
+from . import places
+
+PLACES = {"local-tmux": places.LocalServers(tmux=True), "local-alone": places.LocalServers(tmux=False)}
+COUNT = "import time\nfor _ in range(6000):\n    time.sleep(0.1)"
+
+
+@pytest.fixture(params=PLACES)
+def place(
+    request: pytest.FixtureRequest, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> places.ServerPlace:
+    """One place, with a profile named `there` for it."""
+    made = PLACES[request.param]
+    made.hide(monkeypatch, tmp_path)
+    describe(made, home)
+    return made
+
+
+def describe(place: places.ServerPlace, home: Path, name: str = "there", server: str = "") -> None:
+    """Write a profile of the place."""
+    folder = home / "config/profiles"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.toml").write_text(place.profile(server=server), encoding="utf-8")
+
+
+class Labs:
+    """Someone who works with labs from one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.session = Session(folder)
+
+    def start(self, name: str = "there") -> int:
+        """Start it; its pid."""
+        phases = list(self.session.start_server(name))
+        assert phases[-1].state is PhaseState.DONE
+        pid = self.session.status(name).pid
+        assert pid
+        return pid
+
+    def token(self, name: str = "there") -> str:
+        """The token that its address carries."""
+        return parse_qs(urlsplit(self.session.server_url(name)).query)["token"][0]
+
+    def ask(self, method: str, path: str, body: object = None, name: str = "there") -> Any:
+        """What the server's own interface answers."""
+        at = urlsplit(self.session.server_url(name))
+        connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=30)
+        headers = {"Authorization": f"token {self.token(name)}", "Content-Type": "application/json"}
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        answer = connection.getresponse()
+        data = answer.read()
+        assert answer.status < 300, data
+        return json.loads(data) if data else None
+
+    def kernel(self, code: str | None = None, name: str = "there") -> str:
+        """Start a kernel, and give it something to do; its id."""
+        kernel = self.ask("POST", "/api/kernels", {"name": "python3"}, name)["id"]
+        if code is not None:
+            self._execute(kernel, code)
+            wait_for(lambda: self.state(kernel, name) == "busy")
+        return kernel
+
+    def state(self, kernel: str, name: str = "there") -> str:
+        """A kernel's state, in the server's words; empty where it is gone."""
+        return next(
+            (one["execution_state"] for one in self.ask("GET", "/api/kernels", name=name) if one["id"] == kernel), ""
+        )
+
+    @staticmethod
+    def _execute(kernel: str, code: str) -> None:
+        from jupyter_client import BlockingKernelClient
+
+        client = BlockingKernelClient(connection_file=f"{os.environ['JUPYTER_RUNTIME_DIR']}/kernel-{kernel}.json")
+        client.load_connection_file()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.execute(code)
+        client.stop_channels()
+
+
+@pytest.fixture
+def labs(place: places.ServerPlace, tmp_path: Path) -> Labs:
+    """Someone who works in a folder of their own, and whose profile `there` is the place."""
+    return Labs(tmp_path / "work")
+
+
+def arguments() -> Iterator[str]:
+    """The command line of every process on the machine, as `ps` shows it to every user."""
+    for process in psutil.process_iter():
+        try:
+            yield " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
