@@ -36,7 +36,7 @@ from ..model import (
     ServerSettings,
     ServerSpec,
 )
-from ..transport import launch, process, tmux
+from ..transport import files, launch, process, tmux
 
 if TYPE_CHECKING:
     import psutil
@@ -318,7 +318,7 @@ class Local:
         """Lay the run's directory out, start its process detached and hand the environment over."""
         directory = paths.private(Path(run.handle["directory"]))
         for name, source in bundle.files.items():
-            copy(source, directory / name)
+            files.copy(source, directory / name)
         (directory / "files").mkdir(exist_ok=True)
         self._write_task(run, bundle, plan, directory)
         environment = {**os.environ, **self.settings.run.env, **bundle.secrets}
@@ -352,7 +352,7 @@ class Local:
 
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
         """Bytes from the offset on. The process is asked for first: once it is gone, all it wrote is there."""
-        directory = reach(handle)
+        directory = files.reach(handle["directory"])
         gone = self._process(handle) is None
         with suppress(FileNotFoundError), (directory / "events.jsonl").open("rb") as file:
             file.seek(offset)
@@ -364,10 +364,10 @@ class Local:
         """Copy a file of the run's directory; returns its SHA-256 where it lies."""
         import hashlib
 
-        source = reach(handle) / name
+        source = files.reach(handle["directory"]) / name
         with source.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        copy(source, destination)
+        files.copy(source, destination)
         return digest
 
     def cancel(self, handle: dict[str, str], grace: float | None) -> None:
@@ -382,7 +382,7 @@ class Local:
 
     def discard(self, handle: dict[str, str]) -> None:
         """Remove the run's directory."""
-        shutil.rmtree(reach(handle), ignore_errors=True)
+        shutil.rmtree(files.reach(handle["directory"]), ignore_errors=True)
 
     @staticmethod
     def _process(handle: dict[str, str]) -> psutil.Process | None:
@@ -395,27 +395,3 @@ class Local:
         except (OSError, ValueError):
             return None
         return process.named(pid, str(directory))
-
-
-def reach(handle: dict[str, str]) -> Path:
-    """The run's directory; UnreachableError where its disk is not there."""
-    directory = Path(handle["directory"])
-    if not directory.parent.is_dir():
-        raise UnreachableError(f"`{directory.parent}` is not there", "mount the disk it was on")
-    return directory
-
-
-def copy(source: Path, destination: Path) -> None:
-    """Copy a file, its parents made, in place at once; TargetError says what could not be written and why."""
-    temporary = destination.with_name(f".{destination.name[:40]}.{os.getpid()}.tmp")
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, temporary)
-        temporary.replace(destination)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise TargetError(
-            f"cannot write `{destination}`: {error.strerror}", "free space or choose another place"
-        ) from error

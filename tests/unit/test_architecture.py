@@ -20,6 +20,8 @@ REPOSITORY = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 RUNNER = sorted((PACKAGE / "remote/runner").glob("*.py"))
 LINES = 400
+LONGER = {"core/session.py": 600}
+"""The facade: one method of a line or two a verb, in one place on purpose."""
 AT_THE_TARGET = {"papermill", "nbclient", "nbformat", "jupyter_client"}
 """What may be imported where a run executes: papermill, and what papermill itself needs."""
 
@@ -92,7 +94,7 @@ def test_a_kind_names_no_other() -> None:
 @pytest.mark.parametrize("module", MODULES, ids=name)
 def test_a_module_holds_one_thing_and_says_what(module: Path) -> None:
     text = module.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= LINES
+    assert len(text.splitlines()) <= LONGER.get(name(module), LINES)
     assert ast.get_docstring(ast.parse(text)) or not text.strip()
 
 
