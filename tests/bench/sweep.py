@@ -31,6 +31,7 @@ def main(pairs: int | None = None) -> None:
             ["sh", "-ec", LOOP.format(points=points)],
             target=0.55,
             pairs=pairs or 3,
+            warm=False,  # each is many runs
         )
 
 

@@ -47,9 +47,10 @@ class Ground(NamedTuple):
             sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr.decode(errors='replace')}")
         return seconds
 
-    def compare(self, name: str, ours: Argv, peer: Argv, *, target: float, pairs: int) -> None:
+    def compare(self, name: str, ours: Argv, peer: Argv, *, target: float, pairs: int, warm: bool = True) -> None:
         """Time both in turn, after one round that warms caches, and print the line."""
-        self.seconds(ours), self.seconds(peer)
+        if warm:
+            self.seconds(ours), self.seconds(peer)
         measured = [(self.seconds(ours), self.seconds(peer)) for _ in range(pairs)]
         print(line(name, measured, target), flush=True)
 
