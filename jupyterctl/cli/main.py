@@ -92,17 +92,7 @@ def cli(ctx: click.Context, *, debug: bool) -> None:
     """One dashboard and one command line over every place you run Jupyter; without a command, the dashboard."""
     ctx.meta["jupyterctl.debug"] = debug
     if ctx.invoked_subcommand is None:
-        dashboard(ctx)
-
-
-def dashboard(ctx: click.Context) -> None:
-    """Open the dashboard; without a terminal to open it in, show the help."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
         click.echo(ctx.get_help())
-        return
-    from ..tui.app import open_dashboard
-
-    open_dashboard()
 
 
 def run() -> None:

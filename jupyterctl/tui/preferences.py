@@ -6,7 +6,6 @@ wrong with it is said once, when the dashboard opens.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +53,12 @@ def keep_theme(theme: str) -> None:
 
 
 def _read(file: Path, of: Any, problems: list[str]) -> Any:
+    if not file.exists():
+        return {}
+    import tomllib
+
     try:
         return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), of)
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError) as error:  # msgspec's and tomllib's errors are ValueErrors
         problems.append(f"{file.name}: {error}")
         return {}

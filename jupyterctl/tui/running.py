@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core import words
-from .screens.dialogs import Confirm
 
 if TYPE_CHECKING:
     from ..core.session import Session
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 
 async def cancel(board: Dashboard, name: str) -> None:
     """Ask, and end a run; its notebook is saved with what it has."""
+    from .screens.dialogs import Confirm
+
     run = await board.sessions.ask(lambda session: session.run(name))
     if run.state.ended:
         board.say(f"`{name}` has ended meanwhile: {run.state}", severity="warning")
@@ -51,6 +52,8 @@ async def open_report(board: Dashboard, name: str) -> None:
 
 async def remove(board: Dashboard, name: str) -> None:
     """Ask, and forget a run."""
+    from .screens.dialogs import Confirm
+
     details = ["Its record and its result here are deleted; a file it was told to write stays."]
     if await board.push_screen_wait(Confirm(f"Remove `{name}`?", verb="Remove", details=details)):
         await board.sessions.ask(lambda session: session.remove(session.find_run(name)))

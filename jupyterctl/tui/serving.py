@@ -6,8 +6,6 @@ import subprocess
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from .screens.dialogs import Address, Confirm
-
 if TYPE_CHECKING:
     from ..core.session import Session
     from ..model import Phase
@@ -41,6 +39,8 @@ async def open_it(board: Dashboard, name: str) -> None:
     """Open a server in the browser; where there is none, show its address."""
     import webbrowser
 
+    from .screens.dialogs import Address
+
     address = await board.sessions.ask(lambda session: session.server_url(name))
     opened = await board.sessions.ask(lambda _: graphical() and webbrowser.open(address))
     if opened:
@@ -58,6 +58,8 @@ async def shell(board: Dashboard, name: str) -> None:
 
 async def _sure(board: Dashboard, name: str, verb: str) -> bool:
     """Ask the person, naming the kernels that are busy."""
+    from .screens.dialogs import Confirm
+
     busy = await board.sessions.ask(lambda session: session.busy_kernels(name))
     details = [f"busy: {kernel.path or kernel.name}" for kernel in busy]
     if busy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.app import App
 from textual.theme import Theme
 
 from . import preferences
@@ -51,7 +52,8 @@ def register(app: Dashboard) -> None:
     app.register_theme(DARK)
     app.register_theme(LIGHT)
     wanted = app.preferences.theme
-    app.theme = wanted if wanted in app.available_themes else preferences.THEME
+    app.set_reactive(App.theme, wanted if wanted in app.available_themes else preferences.THEME)
+    app.stylesheet.set_variables(app.get_css_variables())  # before anything is parsed, so that it is parsed once
 
 
 def remember(app: Dashboard) -> None:

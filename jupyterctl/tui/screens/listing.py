@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import events, on
 from textual.containers import Horizontal
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from ..widgets.table import Table
 from .mode import Mode
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
 
 
 class Listing(Mode):
@@ -19,6 +22,8 @@ class Listing(Mode):
 
     empty = ""
     """What to say where there is nothing."""
+    _filter: Input | None = None
+    """Made when it is first wanted: its styles would cost the first paint a tenth."""
 
     def table(self) -> Table:
         """A new table, with the id `table`."""
@@ -46,7 +51,6 @@ class Listing(Mode):
             yield self.table()
             yield from self.pane()
         yield Static(id="empty")
-        yield Input(id="filter", placeholder="filter", select_on_focus=False, compact=True)
 
     @property
     def rows(self) -> Table:
@@ -56,7 +60,7 @@ class Listing(Mode):
     @property
     def typed(self) -> str:
         """What the filter says."""
-        return self.query_one("#filter", Input).value
+        return self._filter.value if self._filter is not None else ""
 
     def news(self) -> None:
         """Show what there is, as filtered and sorted."""
@@ -75,17 +79,22 @@ class Listing(Mode):
             return list(arranged)
         return [key for key in arranged if all(word in self.words_of(items[key]) for word in words)]
 
-    def do_filter(self) -> None:
+    async def do_filter(self) -> None:
         """Open the filter."""
-        self.add_class("-filtering")
-        self.query_one("#filter", Input).focus()
+        from textual.widgets import Input
 
-    @on(Input.Changed, "#filter")
-    def _typed(self) -> None:
+        if self._filter is None:
+            self._filter = Input(id="filter", placeholder="filter", select_on_focus=False, compact=True)
+            await self.mount(self._filter, before="KeyBar")
+        self.add_class("-filtering")
+        self._filter.focus()
+
+    def on_input_changed(self) -> None:
+        """Narrow the rows as one types."""
         self.news()
 
-    @on(Input.Submitted, "#filter")
-    def _kept(self) -> None:
+    def on_input_submitted(self) -> None:
+        """Keep what was typed, and go back to the rows."""
         self.set_class(bool(self.typed), "-filtering")
         self.rows.focus()
 
@@ -99,14 +108,15 @@ class Listing(Mode):
         """Escape ends the filter; the arrows move in the table while one types."""
         if event.key == "escape" and self.has_class("-filtering"):
             event.stop()
-            self.query_one("#filter", Input).value = ""
+            if self._filter is not None:
+                self._filter.value = ""
             self.remove_class("-filtering")
             self.rows.focus()
         elif event.key == "escape" and self.has_class("-detail"):
             event.stop()
             self.remove_class("-detail")
             self.rows.focus()
-        elif event.key in {"up", "down"} and self.query_one("#filter", Input).has_focus:
+        elif event.key in {"up", "down"} and self._filter is not None and self._filter.has_focus:
             event.stop()
             self.rows.action_move(-1 if event.key == "up" else 1)
 

@@ -25,6 +25,7 @@ class Logs(Mode):
     """One log at a time."""
 
     mode = "logs"
+    CSS_PATH = "../logs.tcss"
     BINDINGS: ClassVar[list[Any]] = actions.bindings("logs")
 
     def __init__(self) -> None:

@@ -41,6 +41,7 @@ class Runs(Listing):
     """The list of runs."""
 
     mode = "runs"
+    CSS_PATH = "../runs.tcss"
     BINDINGS: ClassVar[list[Any]] = actions.bindings("runs")
     empty = "No runs yet: n runs a notebook."
 
