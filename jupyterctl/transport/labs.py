@@ -58,6 +58,14 @@ def look(pid: int) -> Lab | None:
     return Lab(name=name, pid=pid, began=began, directory=directory, record=record, program=program)
 
 
+def _becoming(pid: int, name: str, directory: Path) -> Lab | None:
+    """The shell that is about to become the server: until then it carries no mark."""
+    found = process.named(pid, str(directory / launch.SCRIPT))
+    if found is None:
+        return None
+    return Lab(name=name, pid=pid, began=process.began(pid), directory=directory, record=None, program="")
+
+
 def labs() -> Iterator[Lab]:
     """Every server of this user that has said where it is; a ghost's record is passed over."""
     yield from filter(None, map(look, jpserver.pids(jpserver.runtime())))
@@ -70,7 +78,7 @@ def find(name: str, known: Server | None, directory: Path) -> Lab | None:
         if lab is not None and (lab.name == name or (known.adopted and _same(lab, known))):
             return lab
     kept = _read(directory, launch.PID)
-    lab = look(int(kept)) if kept.isdecimal() else None
+    lab = (look(int(kept)) or _becoming(int(kept), name, directory)) if kept.isdecimal() else None
     return lab if lab is not None and lab.name == name else next((lab for lab in labs() if lab.name == name), None)
 
 
