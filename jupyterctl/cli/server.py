@@ -14,9 +14,6 @@ from ..model import Kernel, Phase
 from . import ask, diagnostics, output, phases
 from .complete import complete_target
 
-LAB = "lab"
-"""What the environment is called that `start` offers to make."""
-
 _target = click.argument("target", shell_complete=complete_target)
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
@@ -107,9 +104,9 @@ def _offer_lab(session: Session, error: NoLabError, *, yes: bool) -> None:
     if not yes and not ask.someone():
         raise error
     diagnostics.info(error.message)
-    ask.confirm(f"Make environment `{LAB}` with JupyterLab?", yes=yes)
+    ask.confirm(f"Make environment `{session.LAB}` with JupyterLab?", yes=yes)
     with Making() as making:
-        session.create_environment(LAB, report=making.step)
+        session.create_lab(report=making.step)
 
 
 def _ask_about(busy: list[Kernel], what: str, *, yes: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from ..errors import UsageError
+from ..errors import MissingLibraryError, UsageError
 
 if TYPE_CHECKING:
     from ..environments.environment import Environment
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 class Session:
     """One person at one machine, with the profiles that hold in one folder."""
+
+    LAB = "lab"
+    """What the environment is called that is made where none has JupyterLab."""
 
     def __init__(self, cwd: Path | None = None, notify: Callable[[str], object] = len) -> None:
         """`notify` is told, in words for the person, of what had to be mended on the way."""
@@ -274,6 +277,13 @@ class Session:
             virtual=virtual,
             report=report,
         )
+
+    def create_lab(self, report: Callable[[Step], None] = lambda _: None) -> Environment:
+        """Make the environment `LAB` with JupyterLab: conda's where they can be made, else a virtual one."""
+        try:
+            return self.create_environment(self.LAB, report=report)
+        except MissingLibraryError:
+            return self.create_environment(self.LAB, virtual=True, report=report)
 
     def check_removable(self, environment: Environment) -> None:
         """UsageError for an environment that jupyterctl did not make or runs in."""
