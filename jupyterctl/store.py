@@ -229,6 +229,16 @@ class Store:
                 for statement in filter(str.strip, script.split(";")):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            if version == 0:
+                self._read_back(connection)
+
+    def _read_back(self, connection: sqlite3.Connection) -> None:
+        """Fill a new store with the runs of an earlier one that was lost."""
+        found = list(records())
+        for run in found:
+            _put(connection, run)
+        if found:
+            self.notify(f"the store was lost; {len(found)} runs were read back from their records")
 
     def _recover(self) -> sqlite3.Connection:
         """Set the unreadable file aside and read the runs back from their records."""
@@ -241,16 +251,8 @@ class Store:
         for suffix in ("-wal", "-shm"):
             self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
         self.file.replace(aside)
-        connection = self._connect()
-        found = list(records())
-        with immediate(connection):
-            for run in found:
-                _put(connection, run)
-        self.notify(
-            f"the store could not be read and was set aside as `{aside}`; "
-            f"{len(found)} runs were read back from their records"
-        )
-        return connection
+        self.notify(f"the store could not be read and was set aside as `{aside}`")
+        return self._connect()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -121,6 +121,8 @@ def run() -> None:
         diagnostics.error("interrupted")
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from . import output
+
+        output.discard()
         sys.exit(141)
     sys.exit(code if isinstance(code, int) else 0)

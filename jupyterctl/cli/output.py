@@ -36,6 +36,11 @@ def raw(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def discard() -> None:
+    """Nobody reads any more: what is written from now on goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns aligned by width, the last one free; heads are written in capitals, as `ps` does.
 

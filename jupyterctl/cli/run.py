@@ -132,9 +132,9 @@ def attach(session: Session, made: Run, *, log_output: bool, as_json: bool) -> i
     shown = view.choose(json=as_json, log_output=log_output)
     try:
         last = follow(session.follow(made), shown, lambda: session.request_cancel(made))
-    except DetachedError:
+    except DetachedError as gone:
         diagnostics.info(f"detached; follow it again with: jupyterctl runs attach {made.id}")
-        return 0
+        return gone.code
     last = last or made
     if not as_json:
         view.conclude(session, last)
@@ -153,10 +153,10 @@ def sweep(session: Session, name: str, flags: dict[str, Any]) -> int:
     shown = view.choose(json=as_json, log_output=log_output, several=True)
     try:
         follow(session.follow_sweep(name), shown, lambda: session.cancel_sweep(name))
-    except DetachedError:
+    except DetachedError as gone:
         session.detach_sweep(name)
         diagnostics.info(f"detached; follow it again with: jupyterctl runs attach {name}")
-        return 0
+        return gone.code
     points = session.sweep(name)
     if not as_json:
         table(points)

@@ -73,11 +73,6 @@ def fold_all(run: Run, more: Iterable[Event]) -> Run:
     return reduce(fold, more, run)
 
 
-def _submitted(run: Run, event: Event) -> dict[str, object]:
-    del event
-    return {"state": RunState.SUBMITTED} if run.state is RunState.QUEUED else {}
-
-
 def _started(run: Run, event: Event) -> dict[str, object]:
     return {
         "state": RunState.RUNNING,
@@ -111,8 +106,8 @@ def _ended(run: Run, event: Event) -> dict[str, object]:
     }
 
 
+# `submitted` is written before the target is asked, so that it goes along: it does not yet make the run submitted.
 _FOLDS = {
-    "submitted": _submitted,
     "started": _started,
     "cell-done": _cell_done,
     "ended": _ended,

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
+EXEC_SECONDS = 0.05
+"""How long a process may be without a command line, which it is in the middle of an exec."""
+
 
 def spawn(command: list[str], directory: Path, log: Path | None = None) -> None:
     """Start a command in a session of its own, with no terminal; what it writes is appended to the log, or lost."""
@@ -34,6 +37,7 @@ def named(pid: int, text: str) -> psutil.Process | None:
 
     try:
         process = psutil.Process(pid)
+        await_that(lambda: bool(process.cmdline()), EXEC_SECONDS, every=0.001)
         if process.status() == psutil.STATUS_ZOMBIE or text not in "\0".join(process.cmdline()):
             return None
     except psutil.Error:

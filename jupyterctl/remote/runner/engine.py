@@ -109,6 +109,11 @@ class Client(PapermillNotebookClient):
             self.execution.cell_output(cell_index, output)
         return output
 
+    async def _async_check_alive(self) -> None:
+        """Each second while a cell executes: a cell that says nothing for hours must not keep back what was before."""
+        self.execution.saver.catch_up(self.execution.notebook)
+        await super()._async_check_alive()
+
     async def _check_raise_for_error(self, cell: Any, cell_index: int, exec_reply: Any) -> None:
         await super()._check_raise_for_error(cell, cell_index, exec_reply)
         for part in (exec_reply or {}).get("content", {}).get("payload") or ():

@@ -27,9 +27,16 @@ class Saver:
         self.size: int | None = None
         self.undelivered: str | None = None
         self._next = 0.0
+        self._behind = False
+
+    def catch_up(self, notebook: Any) -> None:
+        """Save what the last save came too early for."""
+        if self._behind:
+            self.save_if_due(notebook)
 
     def save_if_due(self, notebook: Any) -> None:
-        """Save unless that was done a moment ago. A disk that is full now may have room at the end."""
+        """Save what is new, unless that was done a moment ago. A disk that is full now may have room at the end."""
+        self._behind = True
         if time.monotonic() >= self._next:
             try:
                 self.save(notebook)
@@ -44,6 +51,7 @@ class Saver:
         try:
             data = self.journal.mask.document(nbformat.writes(notebook)).encode("utf-8", "replace")
             replace(self.path, data)
+            self._behind = False
             self.digest, self.size = hashlib.sha256(data).hexdigest(), len(data)
             if self.wanted is not None:
                 self._deliver(self.wanted, data)
