@@ -37,9 +37,9 @@ def create(store: Store, run: Run, notebook: Path) -> Run:
 
 def submit(store: Store, run: Run) -> Run:
     """Hand a queued run to its target. A failure ends the run, and is raised."""
-    there = target_of(run)
-    run = store.change(run.id, lambda kept: structs.replace(kept, handle=there.handle(run), handed_over=now()))
     try:
+        there = target_of(run)
+        run = store.change(run.id, lambda kept: structs.replace(kept, handle=there.handle(run), handed_over=now()))
         secrets = prepare.bundle_secrets(run)
         records.keep(run)
         plan = run.plan or Plan(place="", reason="")
@@ -106,7 +106,7 @@ def refresh(store: Store, run: Run) -> Run:
     if run.state.ended:
         return settle(store, run)
     if not run.handle:
-        return run
+        return run if run.sweep or being_submitted(run) else lost(store, run)
     try:
         run, gone = advance(store, run)
     except UnreachableError as error:
@@ -146,9 +146,9 @@ def unreachable(store: Store, run: Run, error: UnreachableError) -> Run:
 
 def being_submitted(run: Run) -> bool:
     """Whether another process may be starting the run this moment."""
-    if run.state is not RunState.QUEUED or run.handed_over is None:
+    if run.state is not RunState.QUEUED:
         return False
-    age = datetime.now(UTC) - datetime.fromisoformat(run.handed_over)
+    age = datetime.now(UTC) - datetime.fromisoformat(run.handed_over or run.created)
     return age.total_seconds() < SUBMIT_SECONDS
 
 

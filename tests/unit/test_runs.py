@@ -1,0 +1,52 @@
+"""Runs whose making was cut short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from jupyterctl.core import runs
+from jupyterctl.core.session import Session
+from jupyterctl.errors import TargetError
+from jupyterctl.model import Run, RunOptions, RunState
+from tests.conftest import notebook
+
+
+@pytest.fixture
+def made(home: Path, tmp_path: Path) -> tuple[Session, Run]:
+    """A run that was made and not submitted."""
+    session = Session(tmp_path)
+    path = notebook(tmp_path / "nb.ipynb", "1")
+    return session, session.create_run(session.prepare(path, given={}, secrets={}, options=RunOptions()))
+
+
+def test_a_run_that_nobody_began_to_start_is_lost_in_the_end(made: tuple[Session, Run]) -> None:
+    session, run = made
+    assert session.run(run.id).state is RunState.QUEUED
+    session.store.change(run.id, lambda kept: structs.replace(kept, created="2026-01-01T00:00:00.000Z"))
+    assert session.run(run.id).state is RunState.LOST
+
+
+def test_a_run_that_waits_in_a_sweep_may_wait_for_ever(made: tuple[Session, Run]) -> None:
+    session, run = made
+    session.store.change(
+        run.id, lambda kept: structs.replace(kept, created="2026-01-01T00:00:00.000Z", sweep="nb-sweep")
+    )
+    assert session.run(run.id).state is RunState.QUEUED
+
+
+def test_a_run_whose_submission_fails_has_failed(made: tuple[Session, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(run: Run) -> None:
+        raise TargetError("the place is closed")
+
+    session, run = made
+    monkeypatch.setattr(runs, "target_of", refuse)
+    with pytest.raises(TargetError, match="closed"):
+        session.submit(run)
+    failed = session.find_run(run.id)
+    assert failed.state is RunState.FAILED
+    assert failed.error is not None
+    assert failed.error.value == "the place is closed"
+    assert failed.exit_code == 3
