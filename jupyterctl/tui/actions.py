@@ -47,7 +47,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("new", "n", "new", "Make a profile", "jupyterctl profile new NAME"),
         Action("edit", "e", "edit", "Change the profile", "jupyterctl profile edit {name}", bar=False),
         Action("check", "d", "doctor", "Look at it step by step", "jupyterctl doctor {name}", bar=False),
-        Action("filter", "slash", "filter", "Show only rows with these words"),
+        Action("filter", "slash", "filter", "Show only rows with these words", bar=False),
     ),
     "runs": (
         Action("detail", "enter", "detail", "Its cells, live, and what they put out",
@@ -62,12 +62,12 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("remove", "delete", "remove", "Forget the run and what is kept of it; asks",
                "jupyterctl runs remove {name}", bar=False),
         Action("sort", "S", "sort", "Sort by the next column", bar=False),
-        Action("filter", "slash", "filter", "Show only rows with these words"),
+        Action("filter", "slash", "filter", "Show only rows with these words", bar=False),
     ),
     "logs": (
         Action("source", "p", "pick", "Pick a server or a run"),
         Action("filter", "slash", "search", "Find a text"),
-        Action("next", "n", "next", "The next place where it stands"),
+        Action("next", "n", "next", "The next place where it stands", bar=False),
         Action("previous", "N", "previous", "The place before", bar=False),
         Action("wrap", "w", "wrap", "Wrap long lines, or cut them"),
         Action("follow", "end", "follow", "Go to the end and stay there"),
@@ -78,7 +78,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("again", "r", "look again", "Look at everything again", "jupyterctl doctor"),
         Action("copy", "c", "copy fix", "Copy the fix of this check"),
         Action("problems", "p", "problems", "Show only what is not well"),
-        Action("filter", "slash", "filter", "Show only rows with these words"),
+        Action("filter", "slash", "filter", "Show only rows with these words", bar=False),
     ),
 }  # fmt: skip
 

@@ -109,6 +109,8 @@ class Dashboard(App[None]):
         """Set where servers are to be looked at at once."""
         self._asking: set[str] = set()
         themes.register(self)
+        for captured in (self._capture_stdout, self._capture_stderr):
+            captured.encoding = "utf-8"  # type: ignore[attr-defined]  # libtmux asks for it when it is imported
 
     def on_mount(self) -> None:
         """Paint first; then look."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 from textual.worker import Worker
@@ -31,6 +32,8 @@ class Logs(Mode):
     def __init__(self) -> None:
         super().__init__()
         self.shown: tuple[str, str] | None = None
+        self.found = ""
+        """What the search has found."""
         self._follower: Worker[Any] | None = None
 
     def body(self) -> Iterable[Widget]:
@@ -82,9 +85,8 @@ class Logs(Mode):
         kind, name = self.shown
         state = "following" if self.view.following else "paused: end follows again"
         wrap = ", wrapped" if self.view.wrap else ""
-        self.query_one("#source", Static).update(
-            self.board.glyphs.draw(f"{kind} {name}  ·  {self.view.line_count} lines  ·  {state}{wrap}")
-        )
+        line = f"{kind} {name}  ·  {self.view.line_count} lines  ·  {state}{wrap}{self.found}"
+        self.query_one("#source", Static).update(Content(self.board.glyphs.draw(line)))
 
     @on(events.MouseScrollUp)
     @on(events.MouseScrollDown)
@@ -164,8 +166,9 @@ class Logs(Mode):
 
     def _find(self, *, forward: bool, again: bool) -> None:
         wanted = self.query_one("#filter", Input).value
-        if not self.view.find(wanted, forward=forward, again=again) and wanted:
-            self.board.say(f"`{wanted}` stands nowhere in it", severity="warning")
+        count = self.view.find(wanted, forward=forward, again=again)
+        self.found = f"  ·  {count or 'no'} {'line' if count == 1 else 'lines'} with `{wanted}`" if wanted else ""
+        self._title()
         self.keys()
 
 

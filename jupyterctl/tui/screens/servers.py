@@ -61,13 +61,13 @@ class Servers(Listing):
         return self.rows.key or ""
 
     def _row(self, status: Status) -> list[Cell | str]:
-        doing = self.board.phases.get(status.name)
-        state = Cell(f"◐ {doing}", "busy") if doing else server(status.state)
+        word, _, step = self.board.phases.get(status.name, "").partition(": ")
+        state = Cell(f"◐ {word}", "busy") if word else server(status.state)
         return [
             Cell(status.name, "strong"),
             state,
             Cell(status.kind or "?", "dim"),
-            kernels(status),
+            Cell(step, "busy") if word else kernels(status),
             status.link.url or "",
             Cell(words.ago(status.since).removesuffix(" ago"), "dim"),
             Cell(status.error or status.place or "", "bad" if status.error else "dim"),
