@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,11 @@ from ..errors import TargetError
 
 if TYPE_CHECKING:
     from libtmux import Server
+    from libtmux.common import tmux_cmd
 
 _SIZE = ("-x", "200", "-y", "50")
+_TRIES = 20
+_GONE = ("server exited", "lost server", "no server running")
 
 
 def available() -> bool:
@@ -41,13 +45,24 @@ def spawn(session: str, shell: str, file: Path, directory: Path, log: Path | Non
     server = Server()
     command = f"exec {shlex.quote(shell)} {shlex.quote(str(file))}"
     common = ("-d", "-P", "-F", "#{pane_id}", "-c", str(directory))
-    done = server.cmd("new-session", "-s", session, *common, *_SIZE, command)
+    done = _patiently(server, "new-session", "-s", session, *common, *_SIZE, command)
     if any("duplicate session" in line for line in done.stderr):
         done = server.cmd("new-window", *common, command, target=f"={session}:")
     if done.returncode:
         raise TargetError(f"tmux could not start `{session}`: {' '.join(done.stderr)}", "`tmux kill-server` may help")
     if log is not None:
         _log(server, done.stdout[0], log)
+
+
+def _patiently(server: Server, *command: str) -> tmux_cmd:
+    """Ask tmux again where its server was just ending, as it does with its last session, and took no new one."""
+    done = server.cmd(*command)
+    for _ in range(_TRIES):
+        if not any(words in line for line in done.stderr for words in _GONE):
+            break
+        time.sleep(0.02)
+        done = server.cmd(*command)
+    return done
 
 
 def shell_command(session: str, command: list[str], directory: str) -> list[str]:
