@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..core.autostart import Autostart
 from ..core.session import Session
+from ..model import Json
 from . import diagnostics, output
 from .complete import complete_target
 
@@ -27,7 +29,7 @@ def on(*, target: str, dry_run: bool, as_json: bool) -> None:
     if not dry_run:
         session.autostart(target, on=True)
     if as_json:
-        output.document({"autostart": wanted})
+        output.document({"autostart": _record(wanted)})
         return
     diagnostics.info(f"{'would write' if dry_run else 'wrote'} {wanted.file}")
     output.line(wanted.text.rstrip("\n"))
@@ -42,7 +44,7 @@ def off(*, target: str, as_json: bool) -> None:
     """No longer start TARGET's server at login; one that runs goes on."""
     file = Session().autostart(target, on=False)
     if as_json:
-        output.document({"removed": file})
+        output.document({"removed": str(file)})
     else:
         diagnostics.info(f"removed {file}")
 
@@ -53,8 +55,12 @@ def list_(*, as_json: bool) -> None:
     """List what is started at login."""
     found = Session().autostarts()
     if as_json:
-        output.document({"autostart": found})
+        output.document({"autostart": [_record(one) for one in found]})
     elif found:
         output.table(("name", "by", "file"), [(one.name, one.by, str(one.file)) for one in found])
     else:
         diagnostics.info("nothing is started at login; `jupyterctl autostart on TARGET` does that")
+
+
+def _record(one: Autostart) -> dict[str, Json]:
+    return {"name": one.name, "by": one.by, "file": str(one.file), "text": one.text}

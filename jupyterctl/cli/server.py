@@ -102,8 +102,7 @@ def _offer_lab(session: Session, error: NoLabError, *, yes: bool) -> None:
     from .making import Making
 
     if not yes and not ask.someone():
-        raise error
-    diagnostics.info(error.message)
+        raise NoLabError(error.message, "add --yes to make one")
     ask.confirm(f"Make environment `{session.LAB}` with JupyterLab?", yes=yes)
     with Making() as making:
         session.create_lab(report=making.step)

@@ -46,7 +46,7 @@ def lab(near: Path) -> tuple[Environment, str]:
     first = ""
     for environment, role in found(near):
         if "jupyterlab" in environment.packages:
-            return environment, f"{role}: {first} has no JupyterLab" if first else role
+            return environment, f"{first} has no JupyterLab" if first else role
         first = first or role
     raise NoLabError("no environment on this machine has JupyterLab", "make one: jupyterctl env create lab")
 

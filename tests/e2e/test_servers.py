@@ -180,7 +180,12 @@ def test_autostart_writes_a_unit_that_systemd_accepts(home: Path, cli: Cli, tmp_
     assert unit.read_text() == wanted["text"] == turned.stdout
     assert (unit.parent / "default.target.wants" / unit.name).resolve() == unit
     verified = subprocess.run(
-        ["systemd-analyze", "--user", "verify", unit], capture_output=True, text=True, timeout=PATIENCE, check=False
+        ["systemd-analyze", "--user", "verify", unit],
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert unit.name not in verified.stderr
     assert verified.returncode == 0, verified.stderr
