@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .given import Given
     from .inspection import Inspection
     from .ledger import Ledger
+    from .outputs import ResultCell
     from .prepare import Prepared
     from .profiles import Entry, Value
     from .report import Comparison, FailingCell
@@ -430,6 +431,12 @@ class Session:
         from . import journal, records
 
         return journal.events(records.journal(run.id))
+
+    def result_cells(self, run: Run) -> list[ResultCell]:
+        """The cells of a run's result with their outputs, as far as it has come home."""
+        from . import outputs
+
+        return outputs.cells(run)
 
     def runner_log(self, run: Run) -> str:
         """What the runner itself has logged, as far as it can be had."""

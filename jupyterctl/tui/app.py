@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.markup import escape
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
@@ -215,9 +216,8 @@ class Dashboard(App[None]):
     def go_to_run(self, name: str) -> None:
         """Show a run in its list as soon as it is there."""
         self.wanted_run = name
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
-        self.switch_mode("runs")
+        self.action_mode("runs")
+        self.tell()
 
     def examine(self, name: str | None) -> None:
         """Let the doctor look at a target."""
@@ -280,7 +280,7 @@ class Dashboard(App[None]):
 
         if isinstance(screen, Base):
             for action in actions.ACTIONS.get(screen.mode, ()):
-                help_ = screen.why_not(action.name) or action.help
+                help_ = escape(screen.why_not(action.name) or action.help)
                 yield SystemCommand(action.label, help_, lambda name=action.name: screen.action_do(name))
         for mode in actions.MODES:
             yield SystemCommand(mode.capitalize(), f"Show {mode}", lambda mode=mode: self.action_mode(mode))

@@ -113,7 +113,7 @@ class ProfileForm(Form):
         self.board.say(f"wrote {file}")
         self.board.wanted_server = name
         self.board.look_again.set()
-        self.dismiss()
+        await self.dismiss()
 
 
 def _known(session: Session, name: str) -> tuple[list[str], list[Value], dict[str, list[str]]]:

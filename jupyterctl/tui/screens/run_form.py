@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.binding import Binding
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
 from ...core import checking
 from ...core.given import given
 from ...core.parameters import Declared
+from ...core.plain import printable
 from ...errors import JupyterctlError, ParameterError
 from ...model import RunOptions, duration
 from .. import offers
@@ -111,7 +113,7 @@ class RunForm(Form):
             if row.key.startswith(PREFIX):
                 await row.remove()
         heading = self.query_one("#parameters", Static)
-        heading.update(self.board.glyphs.draw(f"Parameters  {message}"))
+        heading.update(Content(self.board.glyphs.draw(f"Parameters  {printable(message)}")))
         await self.query_one("#rows").mount(*rows, after=heading)
         self.refresh_command()
 
@@ -149,6 +151,7 @@ class RunForm(Form):
         for notice in notices:
             self.board.say(notice, severity="warning")
         self.board.say(f"`{made.id}` runs")
+        await self.dismiss()
         self.board.go_to_run(made.id)
 
 

@@ -106,7 +106,7 @@ class Runs(Listing):
     def news(self) -> None:
         """The rows, the counts, the pane."""
         super().news()
-        if self.board.wanted_run in self.rows.items:
+        if self.board.wanted_run in self.rows.keys:
             self.rows.go(self.board.wanted_run)
             self.board.wanted_run = ""
         known = list((self.board.runs or {}).values())

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
+from rich.console import Group, RenderableType
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -20,9 +21,11 @@ from ...core.progress import pictures
 from ...model import Event, Outline, Run
 from ..glyphs import CELLS, Cell, bar, run
 from .facts import facts
+from .preview import preview
 from .table import Column, Table
 
 if TYPE_CHECKING:
+    from ...core.outputs import ResultCell
     from ..app import Dashboard
 
 PATIENCE_SECONDS = 0.15
@@ -80,6 +83,8 @@ class RunView(Vertical, can_focus=False):
         self.outline: Outline | None = None
         self.run: Run | None = None
         self.journal = Journal()
+        self.result: list[ResultCell] = []
+        """The cells of the result, once the run has ended."""
         self._follower: Worker[Any] | None = None
         self._timer: Any = None
         self._to_failure = False
@@ -127,7 +132,7 @@ class RunView(Vertical, can_focus=False):
         if self._follower is not None:
             self._follower.cancel()
         self._follower = self._timer = self.run = None
-        self.journal = Journal()
+        self.journal, self.result = Journal(), []
 
     def _begin(self) -> None:
         self._timer = None
@@ -142,6 +147,10 @@ class RunView(Vertical, can_focus=False):
                     self.journal.take(event)
             if self.is_attached:
                 self._draw()
+        if self.run is not None:
+            ended = self.run
+            self.result = await self.board.sessions.ask(lambda session: session.result_cells(ended))
+            self._draw_output()
 
     # -- painting --------------------------------------------------------------------------------------------------
 
@@ -217,7 +226,13 @@ class RunView(Vertical, can_focus=False):
         text = Text() if cell is None else self._output(cell)
         self.query_one("#output-text", Static).update(text)
 
-    def _output(self, cell: CellLine) -> Text:
+    def _output(self, cell: CellLine) -> RenderableType:
+        """What the result has of a cell; until there is one, what its events told."""
+        if cell.index < len(self.result):
+            known = self.result[cell.index]
+            source = Text(self.board.glyphs.draw(tame(known.source, colour=False)) + "\n", "dim")
+            width, blocks = self.size.width - 2, not self.board.glyphs.ascii_only
+            return Group(source, preview(known.outputs, width, blocks=blocks))
         text = Text()
         for event in cell.outputs:
             text.append_text(Text.from_ansi(tame(str(event.get("text", "")), colour=True)))
