@@ -8,7 +8,7 @@ from pathlib import Path
 from .timing import JUPYTERCTL, Ground, ground, machine, pairs_asked
 
 PROFILES = 50
-WRAPPER = """#!{python}
+WRAPPER = """\
 import sys
 from jupyterctl.__main__ import main
 if __name__ == '__main__':
@@ -18,12 +18,11 @@ if __name__ == '__main__':
 """The command as today's pip writes it. That of an older pip imports `re`: half of an empty Python's time again."""
 
 
-def wrapper(at: Ground) -> str:
-    """The command, installed by today's pip."""
+def wrapper(at: Ground) -> list[str]:
+    """The command, as installed by today's pip; named by its Python, whose path may have a space."""
     file = at.folder / "jupyterctl"
-    file.write_text(WRAPPER.format(python=sys.executable))
-    file.chmod(0o755)
-    return str(file)
+    file.write_text(WRAPPER)
+    return [sys.executable, str(file)]
 
 
 def main(pairs: int | None = None) -> None:
@@ -34,7 +33,7 @@ def main(pairs: int | None = None) -> None:
         for number in range(PROFILES):
             (folder / f"place-{number}.toml").write_text('kind = "local"\nenvironment = "auto"\n')
         empty = [sys.executable, "-c", "pass"]
-        at.compare("--version", [wrapper(at), "--version"], empty, target=1.5, pairs=pairs or 25)
+        at.compare("--version", [*wrapper(at), "--version"], empty, target=1.5, pairs=pairs or 25)
         if "import re\n" in Path(JUPYTERCTL).read_text():
             at.compare("--version, an older pip's", [JUPYTERCTL, "--version"], empty, target=1.5, pairs=pairs or 25)
         at.compare(

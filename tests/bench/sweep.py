@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from tests.conftest import notebook
 
@@ -10,7 +11,7 @@ from .run import KERNELSPEC, need_jupyterlab
 from .timing import JUPYTERCTL, PAPERMILL, QUICK, ground, machine, pairs_asked
 
 POINTS = 24
-LOOP = f'for n in $(seq {{points}}); do {PAPERMILL} small.ipynb "theirs-$n.ipynb" -p n "$n" --no-progress-bar; done'
+LOOP = f"for n in $(seq {{points}}); do {quote(PAPERMILL)} small.ipynb theirs-$n.ipynb -p n $n --no-progress-bar; done"
 
 
 def small(path: Path) -> Path:

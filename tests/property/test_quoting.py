@@ -19,7 +19,7 @@ from jupyterctl.transport import launch
 
 SHELLS = [shell for shell in ("/bin/sh", "/bin/bash", "/bin/dash", "/usr/bin/zsh") if Path(shell).exists()]
 PRINT = r'import os, sys; sys.stdout.buffer.write(b"\0".join(os.environb[name.encode()] for name in sys.argv[1:]))'
-SHOW = f"exec {sys.executable} -I -S -c '{PRINT}' "
+SHOW = f"exec '{sys.executable}' -I -S -c '{PRINT}' "
 FEW = settings(max_examples=25, deadline=None)
 
 values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60) | st.sampled_from(
