@@ -21,28 +21,15 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from .. import config, model, paths
-from ..errors import TargetError, UnreachableError, UsageError
-from ..model import (
-    Address,
-    Bundle,
-    Check,
-    CheckState,
-    Needs,
-    Phase,
-    Plan,
-    Profile,
-    Run,
-    Server,
-    ServerSettings,
-    ServerSpec,
-)
+from ..errors import JupyterctlError, TargetError, UnreachableError, UsageError
+from ..model import Bundle, Check, CheckState, Needs, Plan, Profile, Run, ServerSettings
 from ..transport import files, launch, process, tmux
+from ..transport.labs_here import LabsHere
 
 if TYPE_CHECKING:
     import psutil
 
     from ..environments import Environment
-    from ..transport import labs
 
 ALIASES: tuple[str, ...] = ()
 TAIL_BYTES = 4 * 1024 * 1024
@@ -93,140 +80,63 @@ def place() -> Path:
     return paths.state() / "local"
 
 
-class Local:
+class Local(LabsHere):
     """This machine, with the environment that the profile names."""
-
-    site = "this machine"
 
     def __init__(self, profile: Profile) -> None:
         assert isinstance(profile.settings, Settings)  # noqa: S101 - validated as this kind's
         self.profile = profile
         self.settings = profile.settings
 
-    # -- the server ----------------------------------------------------------------------------------------------
+    # -- the server: see LabsHere --------------------------------------------------------------------------------
 
-    def start(self, spec: ServerSpec) -> Iterator[Phase]:
-        """A JupyterLab in tmux, or in a session of its own; its environment, process, address and answer."""
-        from ..transport import lab_start
+    @property
+    def server_settings(self) -> ServerSettings:
+        """The `[server]` table."""
+        return self.settings.server
 
-        with lab_start.alone(spec.name):
-            lab = self._lab(spec.name)
-            yield from self._start(spec) if lab is None else lab_start.join(lab, self.settings.server)
+    @property
+    def before(self) -> tuple[str, ...]:
+        """The profile's own shell lines."""
+        return self.settings.before
 
-    def _start(self, spec: ServerSpec) -> Iterator[Phase]:
-        from ..transport import lab_start
-
-        chosen: list[tuple[Environment, str]] = []
-
-        def choose() -> str:
-            from ..environments import label
-
-            chosen.append(self._lab_environment(spec.near))
-            return f"{label(chosen[0][0])}: {chosen[0][1]}"
-
-        yield from lab_start.step("environment", choose)
-        plan = lab_start.Plan(
-            spec=spec,
-            settings=self.settings.server,
-            environment=chosen[0][0],
-            before=self.settings.before,
-            root=self._root(spec),
-            directory=self._directory(spec.name),
-        )
-        yield from lab_start.start(plan)
-
-    def servers(self) -> list[Server]:
-        """Those that carry a mark, and those that answer to the token of their record."""
-        from ..transport import labs
-
-        return [labs.describe(lab, self.profile.kind) for lab in labs.labs() if lab.name or labs.answers(lab)]
-
-    def find(self, name: str, known: Server | None = None) -> Server | None:
-        """The process that carries the profile's mark, or the one that was adopted."""
-        from ..transport import labs
-
-        lab = self._lab(name, known)
-        return labs.describe(lab, self.profile.kind, name=name, adopted=not lab.name) if lab else None
-
-    def _lab(self, name: str, known: Server | None = None) -> labs.Lab | None:
-        from ..transport import labs
-
-        return labs.find(name, known, self._directory(name))
-
-    def adoptable(self, name: str, near: Path) -> Server | None:
-        """A server with no mark that shows the profile's folder and runs on its environment."""
-        from ..transport import labs
-
-        root = self._root(ServerSpec(name=name, port=0, near=near)).resolve()
-        prefix = None if self.settings.environment == "auto" else self._lab_environment(near)[0].prefix.resolve()
-        for lab in labs.strangers():
-            if lab.record is None or Path(lab.record.root_dir).resolve() != root:
-                continue
-            if prefix is None or Path(lab.program).parent.parent.resolve() == prefix:
-                return labs.describe(lab, self.profile.kind, name=name, adopted=True)
-        return None
-
-    @staticmethod
-    def address(server: Server) -> Address:
-        """As the server itself says."""
-        from ..transport import labs
-
-        return labs.address(server)
-
-    @staticmethod
-    def stop(server: Server) -> None:
-        """Over HTTP, then by signals."""
-        from ..transport import labs
-
-        labs.end(server)
-
-    def log(self, server: Server | None, name: str, offset: int) -> tuple[bytes, int]:
-        """From the file that its terminal is copied to; a server started by hand has none."""
-        from ..transport import labs
-
-        if server is not None and "directory" not in server.handle:
-            raise TargetError(f"the server of `{name}` was started by hand", "its log is in the terminal it runs in")
-        return labs.tail(Path(server.handle["directory"]) if server else self._directory(name), offset)
-
-    def shell(self, server: Server | None, near: Path) -> list[str]:
-        """A shell with the environment active, in a window of the server's tmux session where it has one."""
-        from ..transport import lab_shell
-
-        spec = ServerSpec(name=self.profile.name, port=0, near=near, root=server.root if server else "")
-        directory = paths.private(self._directory(self.profile.name))
-        found, _ = self._environment(near, Needs(notebook=near))
-        return lab_shell.command(server, found, self.settings.before, self._root(spec), directory)
-
-    def _lab_environment(self, near: Path) -> tuple[Environment, str]:
+    def lab_environment(self, near: Path) -> tuple[Environment, str]:
         """An environment with JupyterLab; NoLabError, TargetError where there is none, or the named one has none."""
         from ..environments import install_command, lab, label
 
-        if self.settings.environment == "auto":
+        if not self.named:
             return lab(near)
         found, reason = self._environment(near, Needs(notebook=near))
         if "jupyterlab" not in found.packages:
             raise TargetError(f"{label(found)} has no JupyterLab", install_command(found, ["jupyterlab"]))
         return found, reason
 
-    def _root(self, spec: ServerSpec) -> Path:
-        if spec.root:
-            return Path(spec.root)
-        return self._workdir(spec.near / "notebook")
+    def kernel_environment(self, near: Path) -> Environment:
+        """The one that notebooks in the folder run in."""
+        return self._environment(near, Needs(notebook=near))[0]
 
-    @staticmethod
-    def _directory(name: str) -> Path:
-        return paths.state() / "servers" / name
+    def lab_root(self, near: Path) -> Path:
+        """The profile's folder, else the one it is started in."""
+        return self._workdir(near / "notebook")
+
+    @property
+    def named(self) -> bool:
+        """Whether the profile names its environment."""
+        return self.settings.environment != "auto"
 
     # -- before a run --------------------------------------------------------------------------------------------
 
     def check(self) -> Iterator[Check]:
         """The environment, its kernel, tmux, the state folder and its disk."""
         yield self._check_environment()
+        yield self._check_lab()
         if tmux.available():
-            yield Check(name="tmux", state=CheckState.OK, detail="runs live in tmux sessions")
+            yield Check(name="tmux", state=CheckState.OK, detail="runs and labs live in tmux sessions")
         else:
-            fix = "install tmux to be able to look at a run's terminal"
-            yield Check(name="tmux", state=CheckState.WARN, detail="no tmux: runs live without a terminal", fix=fix)
+            fix = "install tmux to be able to look at the terminal of a run or a lab"
+            yield Check(
+                name="tmux", state=CheckState.WARN, detail="no tmux: runs and labs live without a terminal", fix=fix
+            )
         yield self._check_disk()
 
     def _check_environment(self) -> Check:
@@ -241,6 +151,16 @@ class Local:
             return Check(name="environment", state=CheckState.OK, detail=detail)
         fix = install_command(found, ["ipykernel"])
         return Check(name="environment", state=CheckState.FAIL, detail=f"{detail}, without ipykernel", fix=fix)
+
+    def _check_lab(self) -> Check:
+        from ..environments import label
+
+        try:
+            found, _ = self.lab_environment(Path.cwd())
+        except JupyterctlError as error:
+            return Check(name="lab", state=CheckState.WARN, detail=error.message, fix=error.hint)
+        version = found.packages["jupyterlab"]
+        return Check(name="lab", state=CheckState.OK, detail=f"JupyterLab {version} of {label(found)}")
 
     def _check_disk(self) -> Check:
         try:

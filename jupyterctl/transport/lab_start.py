@@ -21,7 +21,7 @@ from .. import paths
 from ..environments import Environment, script, shell
 from ..errors import JupyterctlError, TargetError, UnreachableError
 from ..model import Phase, PhaseState, ServerSettings, ServerSpec, duration
-from . import jpserver, jupyter_api, labs, launch, ports, process, tmux
+from . import jpserver, jupyter_api, lab_kernel, labs, launch, ports, process, tmux
 
 _EVERY = 0.02
 _LINES = 3
@@ -39,6 +39,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     root: Path
     directory: Path
     """Where the token, the log and the pid are kept."""
+    kernel: Environment | None = None
+    """Another environment whose kernel the lab offers."""
 
 
 def step(name: str, work: Callable[[], str]) -> Iterator[Phase]:
@@ -159,6 +161,7 @@ def _environment(plan: Plan) -> Mapping[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
     return {
         **inherited,
+        **lab_kernel.offer(plan.kernel, plan.directory),
         "JUPYTER_TOKEN_FILE": str(token(plan)),
         launch.SERVER_DIRECTORY: str(plan.directory),
     }

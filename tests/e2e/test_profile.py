@@ -169,6 +169,7 @@ def test_on_a_terminal_every_setting_is_asked_for(folder, tmp_path):
         "kind": "local",
         "environment": "conda:spark",
         "before": ["module load x", "module load y"],
+        "server": {},
         "run": {"timeout": "2h", "retries": 1, "isolated": True, "env": {"A": "1"}},
     }
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import COMMAND, PATIENCE, Cli, need, wait_for
+from tests.conftest import COMMAND, PATIENCE, Cli, need, notebook, wait_for
+from tests.environment_fixtures import site, virtual
 
 PHASES = ["environment", "process", "address", "http"]
 
@@ -228,3 +229,32 @@ def test_a_cell_is_executed_in_the_browser(lab: Path, cli: Cli) -> None:
         page.locator(".jp-OutputArea-output pre", has_text="42").wait_for()
         assert running(cli)["health"]["kernels"]["idle"] == 1
         browser.close()
+
+
+def test_a_project_without_jupyterlab_has_its_kernel_in_the_lab(home: Path, cli: Cli, tmp_path: Path) -> None:
+    """The lab is another environment's; a notebook runs in the project's own, activated."""
+    project = tmp_path / "project"
+    prefix = virtual(project / ".venv", "ipykernel")
+    shutil.rmtree(site(prefix) / "ipykernel")
+    borrowed = next(path for path in sys.path if path.endswith("site-packages"))
+    (site(prefix) / "borrowed.pth").write_text(f"import sys; sys.path.append({borrowed!r})\n")
+    started = cli("start", "local", "--no-open", cwd=project)
+    assert started.returncode == 0, started.stderr
+    assert "`.venv` has no JupyterLab" in started.stderr
+    path = project / "where.ipynb"
+    notebook(path, "import os, sys\nprint(sys.prefix, os.environ['VIRTUAL_ENV'])")
+    specs = tmp_path / "home/state/servers/local/jupyter"
+    (kernel,) = [folder.name for folder in (specs / "kernels").iterdir()]
+    code = (
+        "import sys, nbformat; from nbclient import NotebookClient as C; n = nbformat.read(sys.argv[1], 4)\n"
+        "C(n, kernel_name=sys.argv[2]).execute(); print(n.cells[0].outputs[0].text)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path, kernel],
+        env={**os.environ, "JUPYTER_PATH": str(specs)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.split() == [str(prefix)] * 2
