@@ -59,7 +59,9 @@ def environments() -> Path:
 
 def private(directory: Path) -> Path:
     """The directory itself, made with its parents where missing, readable by its owner alone."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in [*reversed(directory.parents), directory]:
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
     return directory
 
 

@@ -108,4 +108,5 @@ class Live:
             self.progress.remove_task(self.bars.pop(run.id))
         colour = COLOURS.get(run.state, "red")
         name = f"{run.id} {words.parameters(run)}  " if self.several else ""
-        self.console.print(Text(f"{name}{words.GLYPHS[run.state]} {words.outcome(run)}", colour))
+        if self.several or run.state is RunState.SUCCEEDED:  # what else a run came to is told on stderr
+            self.console.print(Text(f"{name}{words.GLYPHS[run.state]} {words.outcome(run)}", colour))

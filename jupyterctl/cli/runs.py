@@ -22,23 +22,31 @@ RUN = click.argument("name", metavar="[ID]", required=False, shell_complete=comp
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+LIMIT = click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(1), help="At most so many.")
+ALL = click.option("--all", "everything", is_flag=True, help="All of them.")
+LIVE = click.option("--live", is_flag=True, help="Only those that have not ended.")
+
+
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@LIMIT
+@ALL
+@LIVE
+@JSON
 @click.pass_context
-def runs(ctx: click.Context, /, *, as_json: bool) -> None:
+def runs(ctx: click.Context, /, *, limit: int, everything: bool, live: bool, as_json: bool) -> None:
     """List runs, or do something with one.
 
     A run is named by its id or by the beginning of it; without a name the newest is meant. A sweep's name stands for
     all of its runs where that makes sense.
     """
     if ctx.invoked_subcommand is None:
-        listing(as_json=as_json, limit=20, live=False)
+        listing(as_json=as_json, limit=None if everything else limit, live=live)
 
 
 @runs.command("list")
-@click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(1), help="At most so many.")
-@click.option("--all", "everything", is_flag=True, help="All of them.")
-@click.option("--live", is_flag=True, help="Only those that have not ended.")
+@LIMIT
+@ALL
+@LIVE
 @JSON
 def list_(*, limit: int, everything: bool, live: bool, as_json: bool) -> None:
     """List runs, the newest first."""
@@ -266,10 +274,10 @@ def compare(*, first: str, second: str, as_json: bool) -> None:
         output.document({"first": pair[0].id, "second": pair[1].id, "comparison": found})
         return
     heads = ["", pair[0].id, pair[1].id]
-    rows = [[name, str(a), str(b)] for name, (a, b) in found.parameters.items()]
+    rows = [[name, *("default" if v is None else str(v) for v in both)] for name, both in found.parameters.items()]
     rows.append(["state", words.state(pair[0]), words.state(pair[1])])
     rows.append(["time", *map(words.seconds, found.seconds)])
-    rows += [[f"cell {cell.index}  {cell.source[:40]}", *map(words.seconds, cell.seconds)] for cell in found.cells]
+    rows += [[f"[{cell.number}]  {cell.source[:40]}", *map(words.seconds, cell.seconds)] for cell in found.cells]
     output.table(heads, rows)
     for line in found.outputs:
         output.line(printable(line))

@@ -119,7 +119,10 @@ def result(session: Session, run: Run) -> None:
 def conclude(session: Session, run: Run) -> None:
     """After the last event: where the result is; for a run that went wrong two lines on stderr."""
     result(session, run)
-    if run.state.ended and run.state is not RunState.SUCCEEDED:
+    if run.state is RunState.CANCELLED:
+        diagnostics.info(f"`{run.id}` was cancelled")
+    elif run.state.ended and run.state is not RunState.SUCCEEDED:
         cell = session.failing_cell(run)
         where_in = f" in cell [{cell.number}]" if cell else ""
-        diagnostics.error(f"`{run.id}` {run.state}{where_in}: {words.failure(run)}", f"jupyterctl runs show {run.id}")
+        said = words.SAID.get(run.state, run.state.value)
+        diagnostics.error(f"`{run.id}`: {said}{where_in}: {words.failure(run)}", f"jupyterctl runs show {run.id}")

@@ -83,11 +83,13 @@ def prepare(request: Request) -> Prepared:
         files={name: str(path) for name, path in gathered.files.items()},
         options=options,
         bytes=gathered.bytes,
-        notices=tuple(_notices(gathered, request)),
+        notices=tuple(_notices(gathered, request, in_place=plan.in_place)),
     )
 
 
-def _notices(gathered: Gathered, request: Request) -> Iterator[str]:
+def _notices(gathered: Gathered, request: Request, *, in_place: bool) -> Iterator[str]:
+    if in_place and request.options.include:
+        yield "--include does nothing here: the notebook works in its own folder (--isolated makes it work on copies)"
     for skipped in gathered.skipped:
         yield f"`{skipped.path}` stays here: {skipped.reason}"
     for name in gathered.suspicious:

@@ -41,11 +41,11 @@ def keep(run: Run) -> None:
     paths.write(directory(run.id) / "run.json", msgspec.json.encode(run))
 
 
-def submitted(run: Run, place: str) -> None:
-    """The second event: the run is handed to the place."""
+def submitted(run: Run, place: dict[str, str]) -> None:
+    """The second event: the run is handed to the place (host, pod, job …, and what executes it there)."""
     file = directory(run.id) / JOURNAL
     first = file.read_bytes().partition(b"\n")[0]
-    paths.write(file, first + b"\n" + _line(1, "submitted", target=run.target, place={"host": place}))
+    paths.write(file, first + b"\n" + _line(1, "submitted", target=run.target, place=place))
 
 
 def journal(run_id: str, offset: int = 0) -> bytes:

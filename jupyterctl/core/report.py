@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -25,9 +26,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class CellTime(Struct, frozen=True, kw_only=True):
-    """How long the cell of one index took in both runs."""
+    """How long a cell took in both runs; None in a run that did not have or not finish it."""
 
-    index: int
+    number: int
     source: str
     seconds: tuple[float | None, float | None]
 
@@ -87,18 +88,34 @@ def compare(store: Store, first: Run, second: Run) -> Comparison:
     )
 
 
-def _cell_times(first: Run, second: Run) -> list[CellTime]:
-    (sources, before), (other_sources, after) = _times(first), _times(second)
-    return [
-        CellTime(index=index, source=source, seconds=(before.get(index), after.get(index)))
-        for index, source in sorted((other_sources | sources).items())
-    ]
+def _cell_times(first: Run, second: Run) -> Iterator[CellTime]:
+    """Cells of the same first line stand side by side; one that only one run has stands alone."""
+    before, after = _times(first), _times(second)
+    lines = [line for line, _ in before], [line for line, _ in after]
+    number = 0
+    for kind, i, i_end, j, j_end in difflib.SequenceMatcher(None, *lines, autojunk=False).get_opcodes():
+        rows: list[tuple[str, tuple[float | None, float | None]]]
+        if kind == "equal":
+            rows = [(a[0], (a[1], b[1])) for a, b in zip(before[i:i_end], after[j:j_end], strict=True)]
+        else:
+            rows = [(line, (seconds, None)) for line, seconds in before[i:i_end]]
+            rows += [(line, (None, seconds)) for line, seconds in after[j:j_end]]
+        for source, both in rows:
+            number += 1
+            yield CellTime(number=number, source=source, seconds=both)
 
 
-def _times(run: Run) -> tuple[dict[int, str], dict[int, float]]:
-    events = journal.events(records.journal(run.id))
-    sources = {event["index"]: event["source"] for event in events if event["event"] == "cell"}
-    return sources, {event["index"]: event["seconds"] for event in events if event["event"] == "cell-done"}
+def _times(run: Run) -> list[tuple[str, float | None]]:
+    """First line and seconds of each cell that was executed, in order; of the last attempt."""
+    found: list[tuple[str, float | None]] = []
+    for event in journal.events(records.journal(run.id)):
+        if event["event"] == "started":
+            found.clear()
+        elif event["event"] == "cell":
+            found.append((event["source"], None))
+        elif event["event"] == "cell-done" and found:
+            found[-1] = (found[-1][0], event["seconds"])
+    return found
 
 
 def _outputs(store: Store, first: Run, second: Run) -> list[str]:

@@ -43,7 +43,7 @@ def submit(store: Store, run: Run) -> Run:
         secrets = prepare.bundle_secrets(run)
         records.keep(run)
         plan = run.plan or Plan(place="", reason="")
-        records.submitted(run, plan.place)
+        records.submitted(run, {**run.handle, "with": plan.place})
         there.submit(run, bundle(run, secrets), plan)
     except BaseException as error:
         message = error.message if isinstance(error, JupyterctlError) else str(error) or type(error).__name__

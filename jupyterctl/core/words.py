@@ -18,6 +18,8 @@ GLYPHS = {
     RunState.LOST: "✗",
     RunState.UNKNOWN: "⚠",
 }
+SAID = {RunState.TIMED_OUT: "timed out", RunState.KERNEL_DIED: "the kernel died"}
+"""States whose name does not make a sentence."""
 _STEPS = ((86400, "d"), (3600, "h"), (60, "m"))
 
 
@@ -78,9 +80,19 @@ def outcome(run: Outline) -> str:
     took = f" after {seconds(run.seconds)}" if run.seconds is not None else ""
     if run.state is RunState.SUCCEEDED and run.early:
         return f"succeeded early{took}: a cell called sys.exit(), {run.cells.done} of {run.cells.total} cells ran"
+    said = SAID.get(run.state, run.state.value)
     if run.state is RunState.SUCCEEDED:
-        return f"succeeded{took}, {run.cells.done} cells"
-    return f"{run.state}{took}: {failure(run)}" if run.error else f"{run.state}{took}"
+        return f"{said}{took}, {counted(run.cells.done, 'cell')}"
+    return f"{said}{took}: {failure(run)}" if run.error else f"{said}{took}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "cell"), counted(2, "cell")
+    ('1 cell', '2 cells')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def failure(run: Outline) -> str:

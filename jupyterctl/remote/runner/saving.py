@@ -50,7 +50,7 @@ class Saver:
         began = time.monotonic()
         try:
             data = self.journal.mask.document(nbformat.writes(notebook)).encode("utf-8", "replace")
-            replace(self.path, data)
+            replace(self.path, data, mode=0o600)
             self._behind = False
             self.digest, self.size = hashlib.sha256(data).hexdigest(), len(data)
             if self.wanted is not None:
@@ -67,11 +67,13 @@ class Saver:
             self.undelivered = f"{error.strerror}: {path}"
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Write a file atomically: temporary file beside it, fsync, rename."""
+def replace(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Write a file atomically: temporary file beside it, fsync, rename. No mode: the user's usual one."""
     temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
