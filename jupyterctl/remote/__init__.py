@@ -12,6 +12,9 @@ from pathlib import Path
 RUNNER = "runner.pyz"
 """Its name in a run's directory: `python runner.pyz` runs the notebook that lies beside it."""
 
+LAB = Path(__file__).with_name("lab.py")
+"""What an environment's Python executes to become its JupyterLab."""
+
 _SOURCES = Path(__file__).with_name("runner")
 _MAIN = "from runner.main import run\n\nrun()\n"
 

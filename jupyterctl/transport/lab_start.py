@@ -21,6 +21,7 @@ from .. import paths
 from ..environments import Environment, script, shell
 from ..errors import JupyterctlError, TargetError, UnreachableError
 from ..model import Phase, PhaseState, ServerSettings, ServerSpec, duration
+from ..remote import LAB
 from . import jpserver, jupyter_api, lab_kernel, labs, launch, ports, process, tmux
 
 _EVERY = 0.02
@@ -97,7 +98,7 @@ def arguments(plan: Plan, *, root_user: bool) -> list[str]:
         **_idle(plan.settings.idle_stop),
     }
     flags = [f"--{name}={value}" for name, value in own.items()]
-    return [str(plan.environment.python), "-m", "jupyterlab", *flags, *plan.settings.args]
+    return [str(plan.environment.python), str(LAB), *flags, *plan.settings.args]
 
 
 def _idle(limit: str | None) -> dict[str, object]:

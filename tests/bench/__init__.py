@@ -1,7 +1,7 @@
 """How fast jupyterctl is, beside its peers in the same environment.
 
     python -m tests.bench                 every benchmark
-    python -m tests.bench.startup         one of them: startup, run, sweep, memory
+    python -m tests.bench.startup         one of them: startup, run, sweep, memory, start
     python -m tests.bench.run --quick     one pair of each, to see that it works
 
 Each ratio is that of ONE interleaved run, ours and the peer's in turn, so that whatever else the machine does falls on

@@ -16,8 +16,8 @@ MEMORY = r"(?m)^memory, .+ \d+\.\d MB  target <= 60\.00  (met|NOT MET)"
 
 @pytest.mark.parametrize(
     ("name", "line", "least"),
-    [("startup", RATIO, 2), ("run", RATIO, 2), ("sweep", RATIO, 1), ("memory", MEMORY, 2)],
-    ids=["startup", "run", "sweep", "memory"],
+    [("startup", RATIO, 2), ("run", RATIO, 2), ("sweep", RATIO, 1), ("memory", MEMORY, 2), ("start", RATIO, 1)],
+    ids=["startup", "run", "sweep", "memory", "start"],
 )
 def test_a_benchmark_prints_its_lines(home: Path, name: str, line: str, least: int) -> None:
     if name == "memory" and not Path("/proc/self/status").exists():

@@ -84,6 +84,10 @@ def test_this_machine_needs_no_profile(cli):
             "health": {"way": None, "http": None, "kernels": None},
             "since": None,
             "error": None,
+            "version": None,
+            "root": None,
+            "pid": None,
+            "adopted": False,
         }
     ]
 
@@ -101,6 +105,7 @@ def test_a_profile_is_made_by_flags_alone_and_says_what_each_setting_is(cli, fol
     assert tomllib.loads(text) == {
         "kind": "local",
         "environment": "venv:~/x",
+        "server": {},
         "before": ["one, two", "three"],
         "run": {"timeout": "8h", "retries": 2, "isolated": True, "env": {"A": "b=c"}},
     }
