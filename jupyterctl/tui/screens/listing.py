@@ -70,6 +70,8 @@ class Listing(Mode):
         message = "loading…" if items is None else self.empty if not items else "nothing has these words"
         self.query_one("#empty", Static).update(self.board.glyphs.draw(message))
         self.set_class(not found, "-empty")
+        if self.focused is None:  # hidden while there were no rows, the table could not take the keys
+            self.rows.focus()
         self.keys()
 
     def _found(self, items: Mapping[str, Any]) -> list[str]:
@@ -102,7 +104,7 @@ class Listing(Mode):
         """What the cursor is on, on the whole screen."""
         self.add_class("-detail")
         self.query_one(".pane").focus()
-        self.moved()
+        self.call_after_refresh(self.moved)
 
     def on_key(self, event: events.Key) -> None:
         """Escape ends the filter; the arrows move in the table while one types."""

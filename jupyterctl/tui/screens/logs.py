@@ -178,7 +178,11 @@ def _run_log(session: Session, name: str) -> Iterator[str]:
 
 
 def _server_log(session: Session, name: str) -> Iterator[str]:
-    return session.follow_server_log(name)
+    news = session.follow_server_log(name)
+    began = next(news, "")  # where it goes on from is settled before what there is already is read
+    yield session.server_log(name)
+    yield began
+    yield from news
 
 
 def _save(session: Session, kind: str, name: str) -> Path:

@@ -32,6 +32,8 @@ class ServerView(VerticalScroll, can_focus=True):
         self.status: Status | None = None
         self.values: list[Value] = []
         self._timer: Any = None
+        self._read_for = ""
+        """The server whose profile is shown, or will be."""
 
     @property
     def board(self) -> Dashboard:
@@ -44,17 +46,16 @@ class ServerView(VerticalScroll, can_focus=True):
 
     def show(self, status: Status | None) -> None:
         """Show a server; its profile is read when the cursor rests."""
-        other = status is None or self.status is None or status.name != self.status.name
         self.status = status
-        if other:
-            self.values = []
+        if status is not None and status.name != self._read_for and self.is_on_screen:
+            self.values, self._read_for = [], status.name
             if self._timer is not None:
                 self._timer.stop()
             self._timer = self.set_timer(PATIENCE_SECONDS, self._read)
         self._draw()
 
     def _read(self) -> None:
-        if self.status is not None and self.display:
+        if self.status is not None:
             self.board.background(self._values(self.status.name))
 
     async def _values(self, name: str) -> None:
