@@ -34,6 +34,12 @@ def test_a_start_goes_step_by_step(labs: Labs) -> None:
     assert labs.ask("GET", "/api/status")["kernels"] == 0
 
 
+def test_modules_in_the_folder_are_not_the_labs(labs: Labs) -> None:
+    for name in ("random", "json", "tornado"):
+        (labs.folder / f"{name}.py").write_text("raise SystemExit('imported by mistake')")
+    labs.start()
+
+
 def test_start_is_idempotent(labs: Labs) -> None:
     pid, url = labs.start(), labs.session.server_url("there")
     assert labs.start() == pid

@@ -62,7 +62,7 @@ def editor(tmp_path: Path, text: str) -> dict[str, str]:
 
 def test_without_any_profile_everything_is_well(cli):
     assert json.loads(cli("profile", "list", "--json").stdout) == {"profiles": []}
-    assert json.loads(cli("status", "--json").stdout) == {"servers": []}
+    assert json.loads(cli("status", "--json").stdout) == {"servers": [], "others": []}
     shown = cli("status")
     assert (shown.returncode, shown.stdout) == (0, "")
     assert "profile new" in shown.stderr
