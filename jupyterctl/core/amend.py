@@ -66,8 +66,8 @@ def _read(text: str) -> dict[str, Any] | None:
 def _set(text: str, key: str, value: Any) -> str:
     r"""Put one assignment in its table: over the one there is, else over the comment that shows it, else at the end.
 
-    >>> _set("kind = 'x'\\n# port = 0\\n", "port", 80)
-    "kind = 'x'\\nport = 80\\n"
+    >>> _set("kind = 'x'\n# port = 0\n", "port", 80)
+    "kind = 'x'\nport = 80\n"
     """
     table, _, name = key.rpartition(".")
     lines = text.splitlines()

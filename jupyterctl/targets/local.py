@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from ..environments import Environment
 
+KILL_SECONDS = 5.0
+"""How long the system may take to end what was killed."""
 ALIASES: tuple[str, ...] = ()
 TAIL_BYTES = 4 * 1024 * 1024
 """The most that one call of `journal` returns."""
@@ -299,6 +301,7 @@ class Local(LabsHere):
                 return
         for left in process.marked(launch.MARK, Path(handle["directory"]).name):
             process.end(left, signal.SIGKILL)
+        process.await_that(lambda: self._process(handle) is None, KILL_SECONDS)
 
     def discard(self, handle: dict[str, str]) -> None:
         """Remove the run's directory."""

@@ -26,6 +26,8 @@ from . import jpserver, jupyter_api, lab_kernel, labs, launch, ports, process, t
 
 _EVERY = 0.02
 _LINES = 3
+_LET_GO_SECONDS = 3.0
+"""How long a program that just ended may hold its port."""
 """Lines of the log that go into an error."""
 _NOT_INHERITED = ("JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE", "JPY_SESSION_NAME", "JPY_PARENT_PID", launch.MARK)
 
@@ -127,7 +129,7 @@ def token(plan: Plan) -> Path:
 
 def _spawn(plan: Plan) -> str:
     """Start the script and hand it the environment; what it runs in, in words."""
-    if not ports.free(plan.spec.port):
+    if not process.await_that(lambda: ports.free(plan.spec.port), _LET_GO_SECONDS):
         raise TargetError(
             f"port {plan.spec.port} of `{plan.spec.name}` is taken by {ports.owner(plan.spec.port)}",
             "end that program, or give the profile another port: link_port below [server]",

@@ -139,10 +139,10 @@ def test_what_is_written_is_what_was_meant(data):
         fields = schema.fields(settings)
         chosen = {field.key: field.default for field in fields if field.default not in (None, {}, ())}
         chosen["run.env"] = data.draw(st.dictionaries(texts, texts, max_size=3))
-        nested: dict[str, Any] = {"run": {}}
+        nested: dict[str, Any] = {}
         for key, value in chosen.items():
             *path, name = key.split(".")
-            (nested["run"] if path == ["run"] else nested)[name] = value
+            (nested.setdefault(path[0], {}) if path else nested)[name] = value
 
         read = tomllib.loads(authoring.template(kind, nested, fields))
 
