@@ -26,9 +26,9 @@ from . import jpserver, jupyter_api, lab_kernel, labs, launch, ports, process, t
 
 _EVERY = 0.02
 _LINES = 3
+"""Lines of the log that go into an error."""
 _LET_GO_SECONDS = 3.0
 """How long a program that just ended may hold its port."""
-"""Lines of the log that go into an error."""
 _NOT_INHERITED = ("JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE", "JPY_SESSION_NAME", "JPY_PARENT_PID", launch.MARK)
 
 
