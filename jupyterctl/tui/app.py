@@ -6,6 +6,8 @@ told when something is new and shows what there is. Two dashboards show the same
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 from asyncio import Event
 from collections.abc import Awaitable, Callable, Iterable
@@ -33,6 +35,8 @@ LOOK_SECONDS = 0.5
 """Between looks at the store."""
 ASK_SECONDS = 1.0
 """Between questions to a place about its live runs."""
+SWITCH_SECONDS = 0.001
+"""How long a thread that waits for an answer may keep the screen waiting."""
 STATUS_SECONDS = 2.0
 """Between looks at all servers; looking takes at most a tenth of the time."""
 
@@ -90,6 +94,8 @@ class Dashboard(App[None]):
         self.runs: dict[str, Outline] | None = None
         """All runs, newest first; None until the store was read."""
         self.servers: dict[str, Status] | None = None
+        self.texts: dict[str, str] = {}
+        """Run to the text it is found by."""
         self.did = ""
         """The command for the last action."""
         self.problem = ""
@@ -134,8 +140,9 @@ class Dashboard(App[None]):
         ledger: Ledger = await self.sessions.ask(lambda session: session.ledger())
         while True:
             if await self.sessions.ask(lambda _: ledger.poll()):
-                self.runs = ledger.runs
+                self.runs, self.texts = ledger.runs, ledger.texts
                 self.tell()
+                gc.freeze()  # thousands of runs that stay need not be looked through for garbage again and again
             self._ask_places()
             await sleep(LOOK_SECONDS)
 
@@ -226,6 +233,10 @@ class Dashboard(App[None]):
 
     # -- keys ----------------------------------------------------------------------------------------------------
 
+    def delay_update(self, delay: float = 0.0) -> None:
+        """Another mode is drawn at once; Textual would hold its first frame back for 50 ms."""
+        del delay
+
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """What our styles use beside a theme's own colours: a quiet text that is read on light and dark."""
         return {"quiet": "#8b949e"}
@@ -301,4 +312,5 @@ def all_servers(session: Session) -> list[Status]:
 
 def open_dashboard() -> None:
     """Open the dashboard in this terminal; returns when it is left."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     Dashboard().run()

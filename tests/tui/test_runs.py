@@ -249,19 +249,3 @@ async def test_the_command_of_what_was_done(here):
         await pilot.press("at")
         text = await shown(pilot, "The same as a command")
         assert f"last         jupyterctl runs rerun {name} --detach" in text
-
-
-def test_every_command_shown_exists():
-    import click
-
-    from jupyterctl.cli.main import cli
-    from jupyterctl.tui.actions import ACTIONS
-
-    for action in (action for actions in ACTIONS.values() for action in actions if action.command):
-        words = action.command.split()[1:]
-        command: click.Command | None = cli
-        while isinstance(command, click.Group):
-            command = command.get_command(click.Context(command), words.pop(0))
-        assert command is not None, action.command
-        flags = {flag for param in command.params for flag in param.opts}
-        assert {word for word in words if word.startswith("-")} <= flags, action.command

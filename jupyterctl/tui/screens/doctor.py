@@ -55,9 +55,10 @@ class Doctor(Listing):
         well = {CheckState.OK, CheckState.SKIP}
         return [key for key, one in items.items() if not (self.only_problems and one.state in well)]
 
-    def words_of(self, item: Finding) -> str:
-        """Everything it says."""
-        return f"{item.name} {item.state} {item.target} {item.detail} {item.fix}".casefold()
+    def texts(self) -> Mapping[str, str]:
+        """Everything a finding says."""
+        found = (self.findings or {}).items()
+        return {key: f"{one.name} {one.state} {one.target} {one.detail} {one.fix}".casefold() for key, one in found}
 
     def subject(self) -> str:
         """The target looked at."""

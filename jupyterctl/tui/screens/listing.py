@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Listing(Mode):
-    """Subclasses make the `table`, say what `items` there are and which words an item is found by."""
+    """Subclasses make the `table`, say what `items` there are and by which `texts` they are found."""
 
     empty = ""
     """What to say where there is nothing."""
@@ -37,8 +37,8 @@ class Listing(Mode):
         """All there is, by key; None while nobody knows."""
         raise NotImplementedError
 
-    def words_of(self, item: Any) -> str:
-        """The text that the filter looks through."""
+    def texts(self) -> Mapping[str, str]:
+        """The text that the filter looks through for each key, in lower case."""
         raise NotImplementedError
 
     def arranged(self, items: Mapping[str, Any]) -> Iterable[str]:
@@ -63,12 +63,17 @@ class Listing(Mode):
         return self._filter.value if self._filter is not None else ""
 
     def news(self) -> None:
-        """Show what there is, as filtered and sorted."""
+        """Show what there is."""
+        self.fill()
+
+    def fill(self) -> None:
+        """Fill the table, as filtered and sorted."""
         items = self.items()
         found = self._found(items or {})
         self.rows.show(items or {}, found)
         message = "loading…" if items is None else self.empty if not items else "nothing has these words"
-        self.query_one("#empty", Static).update(self.board.glyphs.draw(message))
+        if not found:
+            self.query_one("#empty", Static).update(self.board.glyphs.draw(message))
         self.set_class(not found, "-empty")
         if self.focused is None:  # hidden while there were no rows, the table could not take the keys
             self.rows.focus()
@@ -76,10 +81,11 @@ class Listing(Mode):
 
     def _found(self, items: Mapping[str, Any]) -> list[str]:
         words = self.typed.casefold().split()
-        arranged = self.arranged(items)
-        if not words:
-            return list(arranged)
-        return [key for key in arranged if all(word in self.words_of(items[key]) for word in words)]
+        found = list(self.arranged(items))
+        texts = self.texts() if words else {}
+        for word in words:
+            found = [key for key in found if word in texts.get(key, "")]
+        return found
 
     async def do_filter(self) -> None:
         """Open the filter."""
@@ -93,7 +99,7 @@ class Listing(Mode):
 
     def on_input_changed(self) -> None:
         """Narrow the rows as one types."""
-        self.news()
+        self.fill()
 
     def on_input_submitted(self) -> None:
         """Keep what was typed, and go back to the rows."""

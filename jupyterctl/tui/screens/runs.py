@@ -70,10 +70,9 @@ class Runs(Listing):
         """All runs."""
         return self.board.runs
 
-    def words_of(self, item: Outline) -> str:
+    def texts(self) -> Mapping[str, str]:
         """Id, state, target, notebook, sweep and parameters."""
-        sweep = item.sweep or ""
-        return f"{item.id} {item.state} {item.target} {item.notebook} {sweep} {words.parameters(item)}".casefold()
+        return self.board.texts
 
     def arranged(self, items: Mapping[str, Outline]) -> Iterable[str]:
         """By the chosen column."""

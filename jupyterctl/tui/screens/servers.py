@@ -52,9 +52,10 @@ class Servers(Listing):
         """All servers."""
         return self.board.servers
 
-    def words_of(self, item: Status) -> str:
+    def texts(self) -> Mapping[str, str]:
         """Name, kind, state and place."""
-        return f"{item.name} {item.kind} {item.state} {item.place}".casefold()
+        known = (self.board.servers or {}).items()
+        return {name: f"{name} {one.kind} {one.state} {one.place}".casefold() for name, one in known}
 
     def subject(self) -> str:
         """The server under the cursor."""

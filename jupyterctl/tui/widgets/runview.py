@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ...core.outputs import ResultCell
     from ..app import Dashboard
 
-PATIENCE_SECONDS = 0.15
-"""How long the cursor rests on a run before its journal is read."""
+PATIENCE_SECONDS = 0.1
+"""How long the cursor rests on a run before it is shown."""
 BAR = 24
 COLUMNS = (Column("", 1), Column("IN", 4, right=True), Column("CELL", 16, 1), Column("TIME", 10, right=True))
 
@@ -113,9 +113,8 @@ class RunView(Vertical, can_focus=False):
         if other:
             self._let_go()
             self._timer = self.set_timer(PATIENCE_SECONDS, self._begin)
-        elif self._follower is None and self._timer is None:
+        elif self._timer is None:
             self._begin()
-        self._draw()
 
     def go_to_failure(self) -> None:
         """Put the cursor on the cell that failed, as soon as it is known."""
@@ -136,7 +135,10 @@ class RunView(Vertical, can_focus=False):
 
     def _begin(self) -> None:
         self._timer = None
-        if self.outline is not None and self.is_on_screen and self._follower is None:
+        if not self.is_on_screen:
+            return
+        self._draw()
+        if self.outline is not None and self._follower is None:
             self._follower = self.board.background(self._follow(self.outline.id))
 
     async def _follow(self, name: str) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ...core.status import Status
     from ..app import Dashboard
 
-PATIENCE_SECONDS = 0.15
-"""How long the cursor rests on a row before its profile is read."""
+PATIENCE_SECONDS = 0.1
+"""How long the cursor rests on a row before it is shown."""
 
 
 class ServerView(VerticalScroll, can_focus=True):
@@ -45,18 +45,24 @@ class ServerView(VerticalScroll, can_focus=True):
         yield Static(id="text")
 
     def show(self, status: Status | None) -> None:
-        """Show a server; its profile is read when the cursor rests."""
+        """Show a server once the cursor rests on it."""
+        other = (status and status.name) != (self.status and self.status.name)
         self.status = status
-        if status is not None and status.name != self._read_for and self.is_on_screen:
-            self.values, self._read_for = [], status.name
+        if other:
             if self._timer is not None:
                 self._timer.stop()
-            self._timer = self.set_timer(PATIENCE_SECONDS, self._read)
-        self._draw()
+            self._timer = self.set_timer(PATIENCE_SECONDS, self._rested)
+        elif self._timer is None:
+            self._rested()
 
-    def _read(self) -> None:
-        if self.status is not None:
+    def _rested(self) -> None:
+        self._timer = None
+        if not self.is_on_screen:
+            return
+        if self.status is not None and self.status.name != self._read_for:
+            self.values, self._read_for = [], self.status.name
             self.board.background(self._values(self.status.name))
+        self._draw()
 
     async def _values(self, name: str) -> None:
         def values(session: Session) -> list[Value]:

@@ -87,6 +87,7 @@ class Table(ScrollView, can_focus=True):
         """What is put behind a column's title, such as the sign of the sort."""
         self._cursor = 0
         self._widths: tuple[int, ...] = ()
+        self._tones: dict[str, Style] = {}
 
     @property
     def key(self) -> str | None:
@@ -156,9 +157,10 @@ class Table(ScrollView, can_focus=True):
         index = max(0, min(index, len(self.keys) - 1))
         if index == self._cursor or not self.keys:
             return
-        self._cursor = index
+        before, self._cursor = self._cursor, index
         self._reveal()
-        self.refresh()
+        for changed in (before, index):
+            self.refresh(Region(0, changed + 1 - int(self.scroll_y), self.size.width, 1))
         self.post_message(self.Moved(self, self.key))
 
     def _reveal(self) -> None:
@@ -201,8 +203,15 @@ class Table(ScrollView, can_focus=True):
 
     def _tone(self, tone: str) -> Style:
         """The tone's own colour and weight; the ground is the line's."""
-        style = self.get_component_rich_style(f"table--{tone}", partial=True)
-        return Style(color=style.color, bold=style.bold, dim=style.dim)
+        if tone not in self._tones:
+            style = self.get_component_rich_style(f"table--{tone}", partial=True)
+            self._tones[tone] = Style(color=style.color, bold=style.bold, dim=style.dim)
+        return self._tones[tone]
+
+    def notify_style_update(self) -> None:
+        """Other colours from now on."""
+        super().notify_style_update()
+        self._tones.clear()
 
 
 def fitted(text: str, width: int, *, right: bool = False) -> str:
