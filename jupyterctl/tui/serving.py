@@ -6,16 +6,43 @@ import subprocess
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from ..errors import NoLabError
+
 if TYPE_CHECKING:
     from ..core.session import Session
+    from ..environments.solve import Step
     from ..model import Phase
     from .app import Dashboard
 
 
 async def start(board: Dashboard, name: str) -> None:
-    """Start a server, each step shown as it comes."""
-    await _steps(board, name, "starting", lambda session: session.start_server(name))
+    """Start a server, each step shown as it comes; where no environment has JupyterLab, offer to make one first."""
+    try:
+        await _steps(board, name, "starting", lambda session: session.start_server(name))
+    except NoLabError as error:
+        if not await _make_lab(board, name, error):
+            return
+        await _steps(board, name, "starting", lambda session: session.start_server(name))
     board.say(f"`{name}` runs; o opens it")
+
+
+async def _make_lab(board: Dashboard, name: str, error: NoLabError) -> bool:
+    """Ask, and make an environment with JupyterLab; the server's row tells how far it is."""
+    from .screens.dialogs import Confirm
+
+    details = [error.message, "That takes a minute or two, and about half a gigabyte."]
+    question = "Make an environment with JupyterLab?"
+    if not await board.push_screen_wait(Confirm(question, verb="Make it", details=details)):
+        return False
+
+    def report(step: Step) -> None:
+        far = f" {100 * step.done // step.total} %" if step.total else ""
+        board.phases[name] = f"making: {step.step}{far}"
+        board.call_from_thread(board.tell)
+
+    with _Doing(board, name, "making an environment"):
+        await board.sessions.ask(lambda session: session.create_lab(report))
+    return True
 
 
 async def restart(board: Dashboard, name: str) -> None:
