@@ -71,8 +71,8 @@ class Journal:
 
     @property
     def done(self) -> int:
-        """Cells that have ended."""
-        return sum(bool(cell.status) for cell in self.cells.values())
+        """Cells that have ended well."""
+        return sum(cell.status == "ok" for cell in self.cells.values())
 
 
 class RunView(Vertical, can_focus=False):
@@ -112,6 +112,7 @@ class RunView(Vertical, can_focus=False):
         self.outline = outline
         if other:
             self._let_go()
+            self._to_failure = True
             self._timer = self.set_timer(PATIENCE_SECONDS, self._begin)
         elif self._timer is None:
             self._begin()
