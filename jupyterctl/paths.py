@@ -57,6 +57,15 @@ def environments() -> Path:
     return _base("data", "XDG_DATA_HOME", ".local/share") / "environments"
 
 
+def tilde(path: Path) -> str:
+    """The path as people write it: with `~` for their home.
+
+    >>> tilde(Path.home() / "lab"), tilde(Path("/opt/lab"))
+    ('~/lab', '/opt/lab')
+    """
+    return f"~/{path.relative_to(Path.home())}" if Path.home() in path.parents else str(path)
+
+
 def private(directory: Path) -> Path:
     """The directory itself, made with its parents where missing, readable by its owner alone."""
     for folder in [*reversed(directory.parents), directory]:

@@ -10,8 +10,9 @@ import click
 
 from ..core.session import Session
 from ..environments import Environment, spec_of
-from ..environments.environment import NOTED, tilde
+from ..environments.environment import NOTED
 from ..model import Json
+from ..paths import tilde
 from . import ask, diagnostics, output
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")

@@ -20,9 +20,10 @@ import msgspec
 
 from .. import model, paths
 from ..errors import TargetError, UsageError
+from ..paths import tilde
 from . import make_conda, make_virtual
 from .child import Report
-from .environment import MARK, Environment, is_conda, read, tilde
+from .environment import MARK, Environment, is_conda, read
 from .find import conda_registry, environments, half_made
 from .recipe import conda_recipe, read_file, virtual_recipe
 

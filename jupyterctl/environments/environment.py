@@ -14,6 +14,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from ..paths import tilde
 from .searchpath import base, listing, search_path, settings
 
 Kind = Literal["conda", "venv", "uv", "pixi", "pyenv", "running", "system"]
@@ -96,15 +97,6 @@ def pyenv_root() -> Path:
 def is_conda(prefix: Path) -> bool:
     """Whether a folder is an environment in conda's format."""
     return (prefix / "conda-meta").is_dir()
-
-
-def tilde(path: Path) -> str:
-    """The path as people write it: with `~` for their home.
-
-    >>> tilde(Path.home() / "lab"), tilde(Path("/opt/lab"))
-    ('~/lab', '/opt/lab')
-    """
-    return f"~/{path.relative_to(Path.home())}" if Path.home() in path.parents else str(path)
 
 
 def _kind(prefix: Path) -> Kind:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import JupyterctlError, TargetError, UnreachableError, UsageError
-from .environment import tilde
+from ..paths import tilde
 
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|os error 28\b|os error 122\b")
 _UNREACHABLE = re.compile(

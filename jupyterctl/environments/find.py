@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .. import paths
-from .environment import Environment, is_conda, pyenv_root, read, tilde
+from ..paths import tilde
+from .environment import Environment, is_conda, pyenv_root, read
 from .searchpath import listing, settings
 
 Candidate = tuple[Path, str]

@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from ..errors import NotFoundError, UsageError
+from ..paths import tilde
 from .choose import choose
-from .environment import Environment, interpreter, is_conda, read, tilde
+from .environment import Environment, interpreter, is_conda, read
 from .find import environments
 from .packages import TIMEOUT
 from .searchpath import settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ from ...core import words
 from ...core.plain import printable, tame
 from ...core.progress import pictures
 from ...model import Event, Outline, Run
+from ...paths import tilde
 from ..glyphs import CELLS, Cell, bar, run
 from .facts import facts
 from .preview import preview
@@ -194,7 +196,7 @@ class RunView(Vertical, can_focus=False):
         pairs += [
             ("error", Cell(words.failure(shown), "bad")),
             ("time", words.seconds(shown.seconds if shown.state.ended else words.since(shown.started))),
-            ("notebook", shown.notebook),
+            ("notebook", tilde(Path(shown.notebook))),
             ("parameters", words.parameters(shown)),
             ("made", words.ago(shown.created)),
         ]

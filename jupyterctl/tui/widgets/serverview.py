@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.app import ComposeResult
@@ -11,6 +12,7 @@ from textual.widgets import Static
 
 from ...core import words
 from ...errors import JupyterctlError
+from ...paths import tilde
 from ..glyphs import STYLES, Cell, server
 from .facts import facts, heading
 
@@ -98,7 +100,7 @@ class ServerView(VerticalScroll, can_focus=True):
             ("way", status.health.way or ""),
             ("http", status.health.http or ""),
             ("kernels", f"{busy}, last active {active}" if busy and active else busy),
-            ("folder", status.root or ""),
+            ("folder", tilde(Path(status.root)) if status.root else ""),
             ("since", f"{status.since} ({words.ago(status.since)})" if status.since else ""),
             ("version", f"JupyterLab {status.version}" if status.version else ""),
         ]
