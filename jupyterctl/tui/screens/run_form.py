@@ -61,6 +61,7 @@ class RunForm(Form):
     def on_mount(self) -> None:
         """Offer what is found, and ask for a notebook where none is given."""
         super().on_mount()
+        self.row("notebook").query_one("Input").focus()
         self.board.carry_out(self._load())
 
     async def _load(self) -> None:
@@ -68,12 +69,7 @@ class RunForm(Form):
         await self.query_one("#options").remove()
         row = FormRow("target", choices=targets, kind="choice", placeholder="here", help="Where to run it")
         await self.query_one("#rows").mount(row, before=self.row("output"))
-        notebook = self.row("notebook")
-        await notebook.remove()
-        await self.query_one("#rows").mount(
-            FormRow("notebook", value=self.notebook, help="f2 looks for one", choices=found, read=_needed), before=0
-        )
-        self.row("notebook").query_one("Input").focus()
+        await self.row("notebook").offer(found)
         if self.notebook:
             await self._inspect(self.notebook)
 

@@ -51,7 +51,7 @@ class FormRow(Vertical):
             yield Static(Content(self.label), classes="label")
             yield self._field()
             if self.kind == "text" and self.choices:
-                yield Button(Content("list"), classes="offers", compact=True)
+                yield _offers()
         yield Static(Content(printable(self.help_text)), classes="help")
 
     def _field(self) -> Input | Select[str] | Checkbox | TextArea:
@@ -65,6 +65,13 @@ class FormRow(Vertical):
             return TextArea(self.first, compact=True, placeholder=self.placeholder)
         suggester = SuggestFromList(self.choices, case_sensitive=True) if self.choices else None
         return Input(self.first, placeholder=self.placeholder, suggester=suggester, compact=True, select_on_focus=False)
+
+    async def offer(self, choices: Sequence[str]) -> None:
+        """Offer choices for a text that may be half typed already."""
+        self.choices = tuple(choices)
+        if self.choices and not self.query(".offers"):
+            self.query_one(Input).suggester = SuggestFromList(self.choices, case_sensitive=True)
+            await self.query_one(".row").mount(_offers())
 
     @property
     def text(self) -> str:
@@ -114,3 +121,7 @@ class FormRow(Vertical):
                 self.text = choice
 
         self.app.push_screen(Pick(self.label, [(choice, choice) for choice in self.choices]), take)
+
+
+def _offers() -> Button:
+    return Button(Content("list"), classes="offers", compact=True)
