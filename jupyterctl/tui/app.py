@@ -10,8 +10,8 @@ import gc
 import sys
 import time
 from asyncio import Event
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual.app import App, SystemCommand
@@ -98,8 +98,8 @@ class Dashboard(App[None]):
         """Run to the text it is found by."""
         self.did = ""
         """The command for the last action."""
-        self.problem = ""
-        """Why the list of servers or runs cannot be read."""
+        self.problems: dict[str, str] = {}
+        """Why `servers` or `runs` cannot be looked at."""
         self.phases: dict[str, str] = {}
         """Server to what is being done with it, in a word: `starting`."""
         self.steps: dict[str, list[Phase]] = {}
@@ -137,14 +137,32 @@ class Dashboard(App[None]):
     async def _watch_runs(self) -> None:
         from asyncio import sleep
 
-        ledger: Ledger = await self.sessions.ask(lambda session: session.ledger())
+        ledger: Ledger | None = None
+
+        def poll(session: Session) -> bool:
+            nonlocal ledger
+            ledger = ledger or session.ledger()
+            return ledger.poll()
+
         while True:
-            if await self.sessions.ask(lambda _: ledger.poll()):
-                self.runs, self.texts = ledger.runs, ledger.texts
-                self.tell()
-                gc.freeze()  # thousands of runs that stay need not be looked through for garbage again and again
-            self._ask_places()
+            with self._failing("runs"):
+                if await self.sessions.ask(poll) and ledger is not None:
+                    self.runs, self.texts = ledger.runs, ledger.texts
+                    self.tell()
+                    gc.freeze()  # thousands of runs that stay need not be looked through for garbage again and again
+                self._ask_places()
             await sleep(LOOK_SECONDS)
+
+    @contextmanager
+    def _failing(self, what: str) -> Iterator[None]:
+        """While something cannot be looked at, its list says why; it is tried again."""
+        before = self.problems.pop(what, "")
+        try:
+            yield
+        except JupyterctlError as error:
+            self.problems[what] = "\n".join(filter(None, (error.message, error.hint)))
+        if self.problems.get(what, "") != before:
+            self.tell()
 
     def _ask_places(self) -> None:
         """Let each place with live runs be asked about them, whatever the others do."""
@@ -176,9 +194,10 @@ class Dashboard(App[None]):
         while True:
             began = time.monotonic()
             self.look_again.clear()
-            found = await self.sessions.ask(all_servers)
-            self.servers = {status.name: status for status in found}
-            self.tell()
+            with self._failing("servers"):
+                found = await self.sessions.ask(all_servers)
+                self.servers = {status.name: status for status in found}
+                self.tell()
             with suppress(TimeoutError):
                 await wait_for(self.look_again.wait(), max(STATUS_SECONDS, 9 * (time.monotonic() - began)))
 

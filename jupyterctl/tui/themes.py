@@ -28,7 +28,16 @@ DARK = Theme(
     surface="#171c24",
     panel="#1e2530",
     dark=True,
-    variables={"quiet": "#8b949e"},
+    variables={
+        "quiet": "#8b949e",
+        "scrollbar": "#3a4454",
+        "scrollbar-hover": "#4b586c",
+        "scrollbar-active": ORANGE,
+        "scrollbar-background": "#171c24",
+        "scrollbar-background-hover": "#171c24",
+        "scrollbar-background-active": "#171c24",
+        "scrollbar-corner-color": "#171c24",
+    },
 )
 LIGHT = Theme(
     name="jupyter-light",
@@ -43,7 +52,16 @@ LIGHT = Theme(
     surface="#f3f1ed",
     panel="#e8e4dd",
     dark=False,
-    variables={"quiet": "#6a737d"},
+    variables={
+        "quiet": "#6a737d",
+        "scrollbar": "#c9c2b6",
+        "scrollbar-hover": "#b3ab9d",
+        "scrollbar-active": ORANGE,
+        "scrollbar-background": "#f3f1ed",
+        "scrollbar-background-hover": "#f3f1ed",
+        "scrollbar-background-active": "#f3f1ed",
+        "scrollbar-corner-color": "#f3f1ed",
+    },
 )
 
 

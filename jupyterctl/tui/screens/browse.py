@@ -15,6 +15,10 @@ from .dialogs import Dialog
 class Notebooks(DirectoryTree):
     """Folders and notebooks; what is hidden stays so."""
 
+    ICON_NODE = "+ "
+    ICON_NODE_EXPANDED = "- "
+    ICON_FILE = "  "
+
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
         """What to show of a folder."""
         return (path for path in paths if not path.name.startswith(".") and (path.suffix == ".ipynb" or _folder(path)))

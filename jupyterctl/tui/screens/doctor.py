@@ -10,6 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
+from ...errors import JupyterctlError
 from ...model import CheckState
 from .. import actions
 from ..glyphs import CHECKS, Cell
@@ -34,6 +35,7 @@ class Doctor(Listing):
         super().__init__()
         self.findings: dict[str, Finding] | None = None
         self.only_problems = False
+        self.trouble = ""
         self._of: str | None = "?"
         self._looking: Worker[Any] | None = None
 
@@ -100,11 +102,21 @@ class Doctor(Listing):
     async def _look(self, name: str | None) -> None:
         found: dict[str, Finding] = {}
         self.findings = None
-        async for batch in self.board.sessions.stream(lambda session: session.doctor(name)):
-            for finding in batch:
-                found[str(len(found))] = finding
-            self.findings = dict(found)
-            self.news()
+        self.trouble = ""
+        try:
+            async for batch in self.board.sessions.stream(lambda session: session.doctor(name)):
+                for finding in batch:
+                    found[str(len(found))] = finding
+                self.findings = dict(found)
+                self.news()
+            self.findings = found
+        except JupyterctlError as error:
+            self.findings, self.trouble = {}, f"{error.message}\n{error.hint}".strip()
+        self.news()
+
+    def problem(self) -> str:
+        """Why nothing can be looked at."""
+        return self.trouble
 
     # -- what can be done ------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual import events, on
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -62,6 +63,10 @@ class Listing(Mode):
         """What the filter says."""
         return self._filter.value if self._filter is not None else ""
 
+    def problem(self) -> str:
+        """Why it cannot be told what there is; empty where it can."""
+        return self.board.problems.get(self.mode, "")
+
     def news(self) -> None:
         """Show what there is."""
         self.fill()
@@ -71,10 +76,12 @@ class Listing(Mode):
         items = self.items()
         found = self._found(items or {})
         self.rows.show(items or {}, found)
+        problem = self.problem()
         message = "loading…" if items is None else self.empty if not items else "nothing has these words"
         if not found:
-            self.query_one("#empty", Static).update(self.board.glyphs.draw(message))
+            self.query_one("#empty", Static).update(Content(self.board.glyphs.draw(problem or message)))
         self.set_class(not found, "-empty")
+        self.set_class(bool(problem), "-problem")
         if self.focused is None:  # hidden while there were no rows, the table could not take the keys
             self.rows.focus()
         self.keys()

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from textual.worker import Worker
 
 from ...core.progress import printed
+from ...errors import JupyterctlError
 from .. import actions
 from ..widgets.logview import LogView
 from .dialogs import Pick
@@ -72,10 +73,13 @@ class Logs(Mode):
 
     async def _follow(self, kind: str, name: str) -> None:
         pieces = _run_log if kind == "run" else _server_log
-        async for batch in self.board.sessions.stream(lambda session: pieces(session, name)):
-            if text := "".join(batch):
-                self.view.feed(text)
-                self._title()
+        try:
+            async for batch in self.board.sessions.stream(lambda session: pieces(session, name)):
+                if text := "".join(batch):
+                    self.view.feed(text)
+                    self._title()
+        except JupyterctlError as error:
+            self.view.add(filter(None, ("", error.message, error.hint)))
         self.view.flush()
         self._title()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import inspect
@@ -160,7 +161,7 @@ def _row(field: Field, values: list[Value], found: list[str]) -> FormRow:
     if switch and not value:
         value = default.lower()
     source = next((one.file for one in values if one.key == field.key), None)
-    origin = f"  (from {source})" if source else ""
+    origin = _origin(source) if source else ""
     return FormRow(
         field.key,
         label=field.name,
@@ -171,6 +172,11 @@ def _row(field: Field, values: list[Value], found: list[str]) -> FormRow:
         kind=kind,
         read=lambda text: _value(field, text),
     )
+
+
+def _origin(file: Path) -> str:
+    """Where a value comes from."""
+    return f"  (from {file})"
 
 
 def _value(field: Field, text: str) -> Any:
