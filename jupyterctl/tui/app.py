@@ -7,7 +7,10 @@ told when something is new and shows what there is. Two dashboards show the same
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import sys
+import threading
 import time
 from asyncio import Event
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -330,6 +333,14 @@ def all_servers(session: Session) -> list[Status]:
 
 
 def open_dashboard() -> None:
-    """Open the dashboard in this terminal; returns when it is left."""
+    """Open the dashboard in this terminal; returns when it is left, and dies with the terminal."""
+    threading.Thread(target=_end_with_terminal, daemon=True).start()
     sys.setswitchinterval(SWITCH_SECONDS)
     Dashboard().run()
+
+
+def _end_with_terminal() -> None:
+    """Where nobody passes the hang-up on, Textual would go on for ever without a terminal, and keep a core busy."""
+    while os.isatty(0):
+        time.sleep(LOOK_SECONDS)
+    os._exit(128 + signal.SIGHUP)

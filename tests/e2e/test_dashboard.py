@@ -114,6 +114,17 @@ def test_killed_it_loses_nothing_and_a_second_one_shows_the_same(
     first.shows(run_id, "succeeded")
 
 
+def test_it_ends_with_its_terminal(panes: Callable[[str], Pane]) -> None:
+    """Even where whoever started it ignores the hang-up."""
+    pane = panes("gone")
+    pane.type("trap '' HUP")
+    pane.press("Enter")
+    pane.open()
+    dashboard = pane.dashboard()
+    pane.tmux("kill-session", "-t", pane.name)
+    wait_for(lambda: not dashboard.is_running() or dashboard.status() == psutil.STATUS_ZOMBIE)
+
+
 def test_without_a_terminal_it_prints_its_help(cli) -> None:
     shown = cli()
     assert shown.returncode == 0
