@@ -69,7 +69,7 @@ async def test_a_run_from_the_form(here):
         await shown(pilot, "succeeded")
         found = Session().find_run()
         assert (found.parameters, found.notebook) == ({"steps": 7}, str(here / "grow.ipynb"))
-        await pilot.press("enter", "down")
+        await pilot.press("enter", "G")
         assert "14 x" in await shown(pilot, "14 x")
 
 

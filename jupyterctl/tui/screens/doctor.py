@@ -83,7 +83,10 @@ class Doctor(Listing):
         self.moved()
 
     def moved(self) -> None:
-        """The finding under the cursor, in full."""
+        """The finding under the cursor, in full, once the pane has its width."""
+        self.call_after_refresh(self._full)
+
+    def _full(self) -> None:
         one: Finding | None = self.rows.item
         if one is None:
             return

@@ -124,6 +124,10 @@ class RunView(Vertical, can_focus=False):
         self._to_failure = True
         self._draw_cells()
 
+    def on_resize(self) -> None:
+        """Wrap the lines and share the height out anew."""
+        self._draw()
+
     def on_unmount(self) -> None:
         """Nobody looks any more."""
         self._let_go()

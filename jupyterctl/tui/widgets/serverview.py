@@ -57,6 +57,10 @@ class ServerView(VerticalScroll, can_focus=True):
         elif self._timer is None:
             self._rested()
 
+    def on_resize(self) -> None:
+        """Wrap the lines anew."""
+        self._draw()
+
     def _rested(self) -> None:
         self._timer = None
         if not self.is_on_screen:
