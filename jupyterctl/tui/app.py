@@ -336,6 +336,8 @@ def open_dashboard() -> None:
     """Open the dashboard in this terminal; returns when it is left, and dies with the terminal."""
     threading.Thread(target=_end_with_terminal, daemon=True).start()
     sys.setswitchinterval(SWITCH_SECONDS)
+    for size in ("COLUMNS", "LINES"):
+        os.environ.pop(size, None)  # where a shell exports them, they would be believed for ever
     Dashboard().run()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from textual import on
 from textual.binding import Binding
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from ...core import checking
 from ...core.given import given
@@ -45,6 +46,8 @@ class RunForm(Form):
         super().__init__()
         self.notebook = notebook
         self.inspected: Inspection | None = None
+        self._showing = asyncio.Lock()
+        """Held while the fields of one notebook are replaced by those of another."""
 
     def rows(self) -> Iterable[Widget]:
         """What every run has; the notebook's own parameters come once it is known."""
@@ -52,7 +55,8 @@ class RunForm(Form):
             "notebook", value=self.notebook, help="f2 looks for one", placeholder="analysis.ipynb", read=_needed
         )
         yield Static("Parameters", classes="section", id="parameters")
-        yield Static("Options", classes="section", id="options")
+        yield Static("Options", classes="section")
+        yield FormRow("target", kind="choice", placeholder="here", help="Where to run it")
         yield FormRow(
             "output", help="Where the result goes; left out, it is kept with the run", placeholder="out.ipynb"
         )
@@ -61,14 +65,12 @@ class RunForm(Form):
     def on_mount(self) -> None:
         """Offer what is found, and ask for a notebook where none is given."""
         super().on_mount()
-        self.row("notebook").query_one("Input").focus()
+        self.row("notebook").query_one(Input).focus()
         self.board.carry_out(self._load())
 
     async def _load(self) -> None:
         targets, found = await self.board.sessions.ask(_known)
-        await self.query_one("#options").remove()
-        row = FormRow("target", choices=targets, kind="choice", placeholder="here", help="Where to run it")
-        await self.query_one("#rows").mount(row, before=self.row("output"))
+        await self.row("target").offer(targets)
         await self.row("notebook").offer(found)
         if self.notebook:
             await self._inspect(self.notebook)
@@ -105,9 +107,11 @@ class RunForm(Form):
             await self._show([_row(one) for one in found.parameters], "" if found.parameters else none)
 
     async def _show(self, rows: list[FormRow], message: str) -> None:
-        for row in self.query(FormRow):
-            if row.key.startswith(PREFIX):
-                await row.remove()
+        async with self._showing:
+            await self.query(FormRow).filter(".parameter").remove()
+            await self._mount(rows, message)
+
+    async def _mount(self, rows: list[FormRow], message: str) -> None:
         heading = self.query_one("#parameters", Static)
         heading.update(Content(self.board.glyphs.draw(f"Parameters  {printable(message)}")))
         await self.query_one("#rows").mount(*rows, after=heading)
@@ -165,6 +169,7 @@ def _row(parameter: Parameter) -> FormRow:
         placeholder=default,
         help=about,
         read=lambda text: _typed(parameter, text),
+        classes="parameter",
     )
 
 

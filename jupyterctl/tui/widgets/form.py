@@ -33,9 +33,10 @@ class FormRow(Vertical):
         kind: str = "text",
         read: Callable[[str], object] = str,
         label: str = "",
+        classes: str = "",
     ) -> None:
         """`kind` is `text`, `choice`, `switch` or `lines`."""
-        super().__init__()
+        super().__init__(classes=classes)
         self.key = key
         self.label = label or key
         self.first = value
@@ -67,11 +68,17 @@ class FormRow(Vertical):
         return Input(self.first, placeholder=self.placeholder, suggester=suggester, compact=True, select_on_focus=False)
 
     async def offer(self, choices: Sequence[str]) -> None:
-        """Offer choices for a text that may be half typed already."""
+        """Offer these from now on; what is filled in, or half typed, stays."""
         self.choices = tuple(choices)
-        if self.choices and not self.query(".offers"):
-            self.query_one(Input).suggester = SuggestFromList(self.choices, case_sensitive=True)
-            await self.query_one(".row").mount(_offers())
+        for select in self.query(Select):
+            chosen = select.value
+            select.set_options((choice, choice) for choice in choices)
+            if chosen in self.choices:
+                select.value = chosen
+        for field in self.query(Input):
+            field.suggester = SuggestFromList(choices, case_sensitive=True) if choices else None
+            if choices and not self.query(".offers"):
+                await self.query_one(".row").mount(_offers())
 
     @property
     def text(self) -> str:

@@ -1,0 +1,1 @@
+"""Ways to other machines over ssh."""
