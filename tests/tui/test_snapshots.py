@@ -168,11 +168,13 @@ DIALOGS: dict[str, Before] = {
     "palette": pressing("colon"),
 }
 VIEWS: dict[str, Before] = {
+    "server": pressing("enter"),
     "run-live": pressing("2", "enter"),
     "run-failed": pressing("2", "down", "down", "f"),
     "filtered": pressing("2", "slash", "f", "a", "i", "l"),
     "nothing-found": pressing("2", "slash", "z", "z"),
     "log-searched": log_searched,
+    "problems": pressing("5", "p", "down", "enter"),
 }
 
 

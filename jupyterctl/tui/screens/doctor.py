@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Static
 from textual.worker import Worker
 
 from ...errors import JupyterctlError
 from ...model import CheckState
 from .. import actions
 from ..glyphs import CHECKS, Cell
-from ..widgets.facts import facts
+from ..widgets.facts import Facts
 from ..widgets.table import Column, Table
 from .listing import Listing
 
@@ -46,7 +45,7 @@ class Doctor(Listing):
     def pane(self) -> Iterable[Widget]:
         """The finding in full, with its fix."""
         with VerticalScroll(classes="pane"):
-            yield Static(id="finding")
+            yield Facts(self.board.glyphs, id="finding")
 
     def items(self) -> Mapping[str, Finding] | None:
         """What was found so far."""
@@ -83,23 +82,17 @@ class Doctor(Listing):
         self.moved()
 
     def moved(self) -> None:
-        """The finding under the cursor, in full, once the pane has its width."""
-        self.call_after_refresh(self._full)
-
-    def _full(self) -> None:
+        """The finding under the cursor, in full."""
         one: Finding | None = self.rows.item
         if one is None:
             return
         glyph = CHECKS[one.state]
-        pairs: list[tuple[str, Cell | str]] = [
+        self.query_one(Facts).show(
             ("check", Cell(one.name, "strong")),
             ("state", Cell(f"{glyph.text} {one.state}", glyph.tone)),
             ("target", one.target or ""),
             ("detail", one.detail),
             ("fix", Cell(one.fix, "warn")),
-        ]
-        self.query_one("#finding", Static).update(
-            facts(pairs, self.board.glyphs, self.query_one(".pane").size.width - 2)
         )
 
     async def _look(self, name: str | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from textwrap import wrap
 
 from textual.content import Content
+from textual.widgets import Static
 
 from ...core.plain import printable
 from ..glyphs import STYLES, Cell, Glyphs
@@ -30,3 +31,21 @@ def facts(pairs: Iterable[tuple[str, Cell | str]], glyphs: Glyphs, width: int) -
 def heading(text: str) -> Content:
     """A line over a section."""
     return Content.styled(text, "bold $primary")
+
+
+class Facts(Static):
+    """Labels and values as wide as there is room."""
+
+    def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002 - what Textual calls it
+        super().__init__(id=id)
+        self.glyphs = glyphs
+        self.pairs: tuple[tuple[str, Cell | str], ...] = ()
+
+    def show(self, *pairs: tuple[str, Cell | str]) -> None:
+        """Show these from now on."""
+        self.pairs = pairs
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """Wrap the lines anew."""
+        self.update(facts(self.pairs, self.glyphs, self.size.width))

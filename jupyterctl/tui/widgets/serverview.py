@@ -58,8 +58,9 @@ class ServerView(VerticalScroll, can_focus=True):
             self._rested()
 
     def on_resize(self) -> None:
-        """Wrap the lines anew."""
-        self._draw()
+        """Wrap the lines anew; one that has just come into view has not been drawn yet."""
+        if self._timer is None:
+            self._rested()
 
     def _rested(self) -> None:
         self._timer = None
