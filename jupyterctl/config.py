@@ -22,12 +22,12 @@ from msgspec import Struct
 
 from . import paths
 from .errors import ConfigError
-from .model import Profile, Settings
+from .model import Settings
 
 if TYPE_CHECKING:
     from . import schema
 
-PROJECT = ".jupyterctl"
+PROJECT = paths.PROJECT
 """A project's folder of profiles."""
 
 Table = dict[str, Any]
@@ -81,12 +81,6 @@ def strange(folder: Path) -> bool:
     """Whether somebody else put the folder where anyone can write, as in `/tmp`: what it says is not believed."""
     owner = folder.stat().st_uid
     return owner not in {0, os.geteuid()} and bool(folder.parent.stat().st_mode & S_IWOTH)
-
-
-def base(profile: Profile, key: str) -> Path:
-    """Where a relative path in a profile starts: at the project whose file gives it, else at the home folder."""
-    file = profile.sources.get(key)
-    return file.parent.parent if file and file.parent.name == PROJECT else Path.home()
 
 
 def find(cwd: Path) -> dict[str, list[Path]]:

@@ -27,6 +27,10 @@ def config() -> Path:
     return _base("config", "XDG_CONFIG_HOME", ".config")
 
 
+PROJECT = ".jupyterctl"
+"""Folder of a project's own profiles."""
+
+
 def profiles() -> Path:
     """The user's own profiles."""
     return config() / "profiles"
@@ -55,6 +59,16 @@ def runs() -> Path:
 def environments() -> Path:
     """Environments made by `jupyterctl env create`."""
     return _base("data", "XDG_DATA_HOME", ".local/share") / "environments"
+
+
+def base(file: Path | None) -> Path:
+    """Where a relative path in a profile's file starts: at the project, else at the home folder."""
+    return file.parent.parent if file and file.parent.name == PROJECT else Path.home()
+
+
+def run() -> Path:
+    """Sockets and locks of what runs now."""
+    return _base("run", "XDG_RUNTIME_DIR", ".local/state/jupyterctl/run")
 
 
 def tilde(path: Path) -> str:

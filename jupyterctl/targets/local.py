@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from .. import config, model, paths
+from .. import model, paths
 from ..errors import JupyterctlError, TargetError, UnreachableError, UsageError
 from ..model import Bundle, Check, CheckState, Needs, Plan, Profile, Run, ServerSettings
 from ..transport import files, launch, process, tmux
@@ -220,12 +220,12 @@ class Local(LabsHere):
         spec = self.settings.environment
         if spec == "auto":
             return choose(near, needs.language, needs.imports)
-        return resolve(absolute(spec, config.base(self.profile, "environment")), near), "asked for"
+        return resolve(absolute(spec, paths.base(self.profile.sources.get("environment"))), near), "asked for"
 
     def _workdir(self, notebook: Path) -> Path:
         """Where a notebook works; TargetError where that is no folder."""
         wanted = self.settings.workdir
-        folder = config.base(self.profile, "workdir") / Path(wanted).expanduser() if wanted else notebook.parent
+        folder = paths.base(self.profile.sources.get("workdir")) / Path(wanted).expanduser() if wanted else notebook.parent
         if not folder.is_dir():
             raise TargetError(f"the folder `{folder}` is not there", f"make it, or correct it in `{self.profile.name}`")
         return folder
@@ -243,12 +243,16 @@ class Local(LabsHere):
             files.copy(source, directory / name)
         (directory / "files").mkdir(exist_ok=True)
         self._write_task(run, bundle, plan, directory)
-        environment = {**os.environ, **self.settings.run.env, **bundle.secrets}
+        environment = {**self.inherited(), **self.settings.run.env, **bundle.secrets}
         if plan.launch.get("jupyter_path"):
             others = [environment["JUPYTER_PATH"]] if environment.get("JUPYTER_PATH") else []
             environment["JUPYTER_PATH"] = os.pathsep.join([plan.launch["jupyter_path"], *others])
         text = launch.script(
-            run.id, str(directory), sys.executable, self.settings.before, plan.launch.get("activation", "")
+            run.id,
+            str(directory),
+            plan.launch.get("runner_python", sys.executable),
+            self.settings.before,
+            plan.launch.get("activation", ""),
         )
         self._spawn(run.id, launch.prepare(directory, text), directory)
         launch.hand_over(directory, launch.exports(environment, run.id))
@@ -263,14 +267,12 @@ class Local(LabsHere):
         }
         paths.write(directory / "params.json", model.encode(task))
 
-    @staticmethod
-    def _spawn(run_id: str, file: Path, directory: Path) -> None:
-        from ..environments import shell
-
+    def _spawn(self, run_id: str, file: Path, directory: Path) -> None:
+        command = self.script_command(file)
         if tmux.available():
-            tmux.spawn(f"jupyterctl-run-{run_id}", shell(), file, directory)
+            tmux.spawn(f"jupyterctl-run-{run_id}", command, directory)
         else:
-            process.spawn([shell(), str(file)], directory)
+            process.spawn(command, directory)
 
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
         """Bytes from the offset on. The process is asked for first: once it is gone, all it wrote is there."""

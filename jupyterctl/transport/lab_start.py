@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from .. import paths
-from ..environments import Environment, script, shell
+from ..environments import Environment, script
 from ..errors import JupyterctlError, TargetError, UnreachableError
 from ..model import Phase, PhaseState, ServerSettings, ServerSpec, duration
 from ..remote import LAB
@@ -42,6 +42,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     root: Path
     directory: Path
     """Where the token, the log and the pid are kept."""
+    inherited: Mapping[str, str]
+    """The variables that it starts with."""
+    command: Callable[[Path], list[str]]
+    """How the script that starts it is executed."""
     kernel: Environment | None = None
     """Another environment whose kernel the lab offers."""
 
@@ -144,13 +148,14 @@ def _spawn(plan: Plan) -> str:
 
 def _run(plan: Plan, file: Path) -> str:
     session, log = plan.directory / labs.SESSION, plan.directory / labs.LOG
+    command = plan.command(file)
     if tmux.available():
         name = tmux.session_name(plan.spec.name)
         session.write_text(name, encoding="utf-8")
-        tmux.spawn(name, shell(), file, plan.directory, log)
+        tmux.spawn(name, command, plan.directory, log)
         return f"tmux session {name}"
     session.unlink(missing_ok=True)
-    process.spawn([shell(), str(file)], plan.directory, log)
+    process.spawn(command, plan.directory, log)
     return "a session of its own, for there is no tmux"
 
 
@@ -161,7 +166,7 @@ def _script(plan: Plan) -> str:
 
 
 def _environment(plan: Plan) -> Mapping[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    inherited = {name: value for name, value in plan.inherited.items() if name not in _NOT_INHERITED}
     return {
         **inherited,
         **lab_kernel.offer(plan.kernel, plan.directory),

@@ -5,8 +5,9 @@ A command that only reads profiles imports this module with the kind's, so what 
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,18 @@ class LabsHere(ABC):
     @abstractmethod
     def named(self) -> bool:
         """Whether the profile names its environment, so that no other will do."""
+
+    @staticmethod
+    def inherited() -> Mapping[str, str]:
+        """The variables that a run or a server starts with."""
+        return os.environ
+
+    @staticmethod
+    def script_command(file: Path) -> list[str]:
+        """How a script that starts one is executed."""
+        from ..environments import shell
+
+        return [shell(), str(file)]
 
     @abstractmethod
     def lab_environment(self, near: Path) -> tuple[Environment, str]:
@@ -85,6 +98,8 @@ class LabsHere(ABC):
             root=Path(spec.root) if spec.root else self.lab_root(spec.near),
             directory=_directory(spec.name),
             kernel=kernel,
+            inherited=self.inherited(),
+            command=self.script_command,
         )
         yield from lab_start.start(plan)
 

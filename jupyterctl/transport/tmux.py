@@ -34,8 +34,8 @@ def session_name(name: str) -> str:
     return f"jupyterctl-{name}".replace(".", "_").replace(":", "_")
 
 
-def spawn(session: str, shell: str, file: Path, directory: Path, log: Path | None = None) -> None:
-    """Run a shell script in a new detached session of that name; the session ends with it.
+def spawn(session: str, script: list[str], directory: Path, log: Path | None = None) -> None:
+    """Run a script in a new detached session of that name; the session ends with it.
 
     Where the session is there already, because somebody works in another window of it, the script gets a window of its
     own. What it writes is seen in tmux, and is appended to the log as well.
@@ -43,7 +43,7 @@ def spawn(session: str, shell: str, file: Path, directory: Path, log: Path | Non
     from libtmux import Server
 
     server = Server()
-    command = f"exec {shlex.quote(shell)} {shlex.quote(str(file))}"
+    command = f"exec {shlex.join(script)}"
     common = ("-d", "-P", "-F", "#{pane_id}", "-c", str(directory))
     done = _patiently(server, "new-session", "-s", session, *common, *_SIZE, command)
     if any("duplicate session" in line for line in done.stderr):

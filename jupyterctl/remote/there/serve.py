@@ -1,0 +1,287 @@
+"""Answers requests at the machine: a line of JSON each, many at once, until the connection ends.
+
+A request is `{"id", "method", "settings", "arguments"}`. Answers carry its `id`: any number of `{"item"}`, then
+`{"result"}` or `{"error": {"type", "message", "hint"}}`. Bytes travel as base64. What is started here outlives us.
+"""
+
+from __future__ import annotations
+
+import base64
+import enum
+import hashlib
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timezone
+from pathlib import Path
+from typing import Any
+
+if sys.version_info < (3, 11):  # what our modules take for granted
+
+    class _StrEnum(str, enum.Enum):
+        __str__ = str.__str__
+
+    enum.StrEnum = _StrEnum
+    sys.modules["datetime"].UTC = timezone.utc
+
+import msgspec
+from jupyterctl import environments, paths
+from jupyterctl.environments.create import create
+from jupyterctl.errors import JupyterctlError, NotFoundError
+from jupyterctl.model import Bundle, Needs, Plan, Profile, Run, RunState, Server, ServerSpec, ServerState, now
+from jupyterctl.targets.local import Local, Settings, place
+from jupyterctl.transport import labs
+
+LAB = "lab"
+BLOCK = 1 << 20
+
+
+class Machine(Local):
+    """This machine for somebody who is elsewhere: nothing of the connection's own surroundings is handed on."""
+
+    @property
+    def near(self) -> Path:
+        """The folder whose environments are preferred."""
+        return self.lab_root(Path.home())
+
+    @staticmethod
+    def inherited() -> dict[str, str]:
+        """Nothing: what starts begins as a login does."""
+        return {}
+
+    @staticmethod
+    def script_command(file: Path) -> list[str]:
+        """By a login shell, so that modules and the like are there as the person knows them."""
+        return [environments.shell(), "-l", str(file)]
+
+    def plan(self, needs: Needs) -> Plan:
+        """As for a notebook that works in the profile's folder, or where there is none on copies of its files."""
+        isolated = needs.isolated or self.settings.workdir is None
+        needs = msgspec.structs.replace(needs, notebook=self.near / "notebook", isolated=isolated)
+        plan = super().plan(needs)
+        python, lacking = self._runner(plan)
+        missing = tuple(sorted({*plan.missing, *lacking}))
+        fix = plan.fix
+        if lacking:
+            found = environments.resolve(f"python:{python}", self.near)
+            fix = environments.install_command(found, missing)
+        launch = {**plan.launch, "runner_python": python}
+        return msgspec.structs.replace(plan, in_place=False, missing=missing, fix=fix, launch=launch)
+
+    def _runner(self, plan: Plan) -> tuple[str, list[str]]:
+        """A Python with papermill, the kernel's own if it has it; and what it lacks where none has."""
+        own = plan.launch.get("kernel_python")
+        known = environments.environments(self.near)
+        first = [environments.resolve(f"python:{own}", self.near)] if own else []
+        for one in (*first, *known):
+            if "papermill" in one.packages:
+                return str(one.python), []
+        if not first and not known:
+            raise NotFoundError("there is no Python environment at this machine", "make one: jupyterctl start offers it")
+        return str((*first, *known)[0].python), ["papermill"]
+
+
+def facts(_: Machine) -> dict[str, Any]:
+    """What the machine is, and what it has."""
+    there = {name: shutil.which(name) or "" for name in ("tmux", "screen", "setsid", "rsync", "uv", "sbatch", "squeue")}
+    return {
+        "host": os.uname().nodename,
+        "system": f"{os.uname().sysname} {os.uname().machine}",
+        "user": os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid()),
+        "home": str(Path.home()),
+        "shell": os.environ.get("SHELL", ""),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "executable": sys.executable,
+        "programs": there,
+        "time": now(),
+        "booted": _booted(),
+        "disk_free": shutil.disk_usage(paths.private(place())).free,
+    }
+
+
+def _booted() -> str:
+    """Changes when the machine starts anew; empty where it does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def check(machine: Machine) -> Iterator[Any]:
+    """The local checks, for the profile's folder."""
+    os.chdir(Path.home())
+    yield from machine.check()
+
+
+def start(machine: Machine, spec: dict[str, Any]) -> Iterator[Any]:
+    """Start a lab, step by step."""
+    yield from machine.start(ServerSpec(**{**spec, "near": machine.near}))
+
+
+def servers(machine: Machine) -> list[Any]:
+    """Every lab of this user."""
+    return machine.servers()
+
+
+def find(machine: Machine, name: str, known: dict[str, Any] | None) -> Any:
+    """A profile's lab."""
+    return machine.find(name, _server(known) if known else None)
+
+
+def adoptable(machine: Machine, name: str) -> Any:
+    """One started by hand that is what the profile describes."""
+    return machine.adoptable(name, machine.near)
+
+
+def address(_: Machine, server: dict[str, Any]) -> dict[str, Any]:
+    """Where it listens, and its token."""
+    lab = labs.look(int(server["pid"]))
+    record = lab.record if lab else None
+    found = labs.address(_server(server)) if record is None else record.address
+    return {
+        "url": found.url,
+        "token": found.token,
+        "port": record.port if record else 0,
+        "socket": record.sock if record else "",
+        "base_url": record.base_url if record else "/",
+    }
+
+
+def stop(machine: Machine, server: dict[str, Any]) -> None:
+    """End a lab."""
+    machine.stop(_server(server))
+
+
+def log(machine: Machine, server: dict[str, Any] | None, name: str, offset: int) -> tuple[str, int]:
+    """Its log from an offset on."""
+    data, end = machine.log(_server(server) if server else None, name, offset)
+    return base64.b64encode(data).decode(), end
+
+
+def shell(machine: Machine, server: dict[str, Any] | None) -> list[str]:
+    """The command of a shell, to be executed here in a terminal."""
+    return machine.shell(_server(server) if server else None, machine.near)
+
+
+def plan(machine: Machine, needs: dict[str, Any]) -> Any:
+    """Where and with what a notebook would run."""
+    return machine.plan(Needs(**{**needs, "notebook": machine.near / "notebook", "imports": tuple(needs["imports"])}))
+
+
+def directory(_: Machine, run: str) -> str:
+    """The directory that a run's files are to be put into, made."""
+    made = paths.private(place() / run)
+    (made / "files").mkdir(exist_ok=True)
+    return str(made)
+
+
+def submit(machine: Machine, run: dict[str, Any], bundle: dict[str, Any], plan: dict[str, Any]) -> None:
+    """Start a run whose files are in its directory."""
+    wanted = Run(state=RunState.QUEUED, target="", notebook="", created="", **run)
+    machine.submit(wanted, Bundle(files={}, **bundle), Plan(**plan))
+
+
+def journal(machine: Machine, handle: dict[str, str], offset: int) -> tuple[str, bool]:
+    """The journal from an offset on, and whether the run's process is gone."""
+    data, gone = machine.journal(handle, offset)
+    return base64.b64encode(data).decode(), gone
+
+
+def digest(_: Machine, handle: dict[str, str], name: str) -> dict[str, Any]:
+    """Path, size and SHA-256 of a file of a run; `size` is None where it has no such file."""
+    file = Path(handle["directory"]) / name
+    made = hashlib.sha256()
+    try:
+        with file.open("rb") as opened:
+            while block := opened.read(BLOCK):
+                made.update(block)
+            return {"path": str(file), "size": opened.tell(), "sha256": made.hexdigest()}
+    except FileNotFoundError:
+        return {"path": str(file), "size": None, "sha256": ""}
+
+
+def cancel(machine: Machine, handle: dict[str, str], grace: float | None) -> None:
+    """End a run."""
+    machine.cancel(handle, grace)
+
+
+def discard(machine: Machine, handle: dict[str, str]) -> None:
+    """Remove a run's directory."""
+    machine.discard(handle)
+
+
+def make_lab(_: Machine, report: Callable[[Any], None]) -> Any:
+    """A virtual environment with JupyterLab, where there is none."""
+    return create(LAB, virtual=True, report=report)
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    one.__name__: one
+    for one in (
+        facts, check, start, servers, find, adoptable, address, stop, log, shell, plan, directory, submit, journal,
+        digest, cancel, discard,
+    )
+}  # fmt: skip
+
+
+def _server(given: dict[str, Any]) -> Server:
+    return Server(**{**given, "state": ServerState(given["state"])})
+
+
+class Answers:
+    """What goes back, a line each, whole."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._out = os.fdopen(os.dup(1), "wb")
+        os.dup2(2, 1)  # nothing else may write there
+
+    def send(self, **answer: Any) -> None:
+        """Send one line; where nobody listens any more there is nothing left to do."""
+        line = msgspec.json.encode(answer) + b"\n"
+        with self._lock:
+            try:
+                self._out.write(line)
+                self._out.flush()
+            except OSError:
+                os._exit(0)
+
+    def to(self, request: dict[str, Any]) -> None:
+        """Do what is asked, and say how it went."""
+        number = request["id"]
+        try:
+            machine = Machine(
+                Profile(name=request["name"], kind="", settings=msgspec.convert(request["settings"], Settings))
+            )
+            if request["method"] == make_lab.__name__:
+                result = make_lab(machine, lambda step: self.send(id=number, item=step))
+            else:
+                result = METHODS[request["method"]](machine, **request["arguments"])
+            if isinstance(result, Iterator):
+                for item in result:
+                    self.send(id=number, item=item)
+                result = None
+            self.send(id=number, result=result)
+        except JupyterctlError as error:
+            self.send(id=number, error=_said(error, error.message, error.hint))
+        except OSError as error:
+            where = f": `{error.filename}`" if error.filename else ""
+            self.send(id=number, error=_said(error, f"{(error.strerror or str(error)).lower()}{where}", ""))
+        except Exception as error:  # noqa: BLE001 - the one who asked is told, whatever it is
+            self.send(id=number, error=_said(error, f"{type(error).__name__}: {error}", ""))
+
+
+def _said(error: BaseException, message: str, hint: str) -> dict[str, str]:
+    return {"type": type(error).__name__, "message": message, "hint": hint}
+
+
+def main() -> None:
+    """Answer until standard input ends, then leave: what was started lives on."""
+    answers = Answers()
+    answers.send(id=0, result=None)
+    for line in sys.stdin.buffer:
+        threading.Thread(target=answers.to, args=(msgspec.json.decode(line),), daemon=True).start()
+    os._exit(0)
+

@@ -1,0 +1,141 @@
+"""The program at another machine, asked over a stream: many requests at once, each answered as it is done.
+
+What it is and what it answers: see `jupyterctl.remote.there`.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .. import errors
+from ..errors import JupyterctlError, TargetError
+from ..remote import there
+from .ssh.way import ClosedError
+
+if TYPE_CHECKING:
+    from .ssh.way import Way
+
+CHUNK = 1 << 20
+_LONGEST_GREETING = 1 << 20
+"""Bytes that a login may print before the program speaks."""
+
+
+class NoPythonError(TargetError):
+    """The machine has no Python that is new enough."""
+
+
+class There:
+    """One such program."""
+
+    def __init__(self, way: Way, pythons: Sequence[str] = ()) -> None:
+        """Start it over a way, with the first of these Pythons that will do or any other; returns once it answers."""
+        mark = f"jupyterctl-{secrets.token_hex(8)}"
+        command, first = there.command(mark, pythons)
+        self._stream = way.execute(command)
+        self._lock = threading.Lock()
+        self._waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {0: queue.SimpleQueue()}
+        self._last = 0
+        self._over = False
+        self._stream.write(first)
+        rest = self._greet(mark.encode())
+        threading.Thread(target=self._read, args=(rest,), daemon=True).start()
+        if self._waiting[0].get() is None:
+            raise TargetError("the program there did not start", self._said())
+
+    def call(self, method: str, name: str, settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator[Any]:
+        """Ask: gives every item as `("item", …)` and the result last as `("result", …)`, undecoded but for JSON.
+
+        The error that the program met is raised; ClosedError where the connection ended first.
+        """
+        answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        with self._lock:
+            if self._over:
+                raise ClosedError("the connection is gone")
+            self._last += 1
+            number = self._last
+            self._waiting[number] = answers
+        request = {"id": number, "name": name, "method": method, "settings": settings, "arguments": arguments}
+        try:
+            self._stream.write(msgspec.json.encode(request) + b"\n")
+            while (answer := answers.get()) is not None:
+                if "error" in answer:
+                    raise error_of(answer["error"])
+                if "result" in answer:
+                    yield "result", answer["result"]
+                    return
+                yield "item", answer["item"]
+            raise ClosedError("the connection was lost")
+        finally:
+            with self._lock:
+                self._waiting.pop(number, None)
+
+    def close(self) -> None:
+        """Let the program end; what it started lives on."""
+        self._stream.close()
+
+    def _greet(self, mark: bytes) -> bytes:
+        """Read until the mark, and give the program its archive where it wants it; returns what came after."""
+        heard = b""
+        while True:
+            before, found, after = heard.partition(b"\n" + mark + b" ")
+            if found and b"\n" in after:
+                word, _, rest = after.partition(b"\n")
+                break
+            data = self._stream.read(CHUNK)
+            if not data or len(heard) > _LONGEST_GREETING:
+                raise TargetError("the machine runs no commands for us", self._said(before or heard))
+            heard += data
+        if word == b"none":
+            raise NoPythonError(
+                f"there is no Python {'.'.join(map(str, there.OLDEST))} or newer at the machine",
+                "install one there, or name its path in the profile: environment = \"python:/path\"",
+            )
+        if word == b"need":
+            archive = there.archive()
+            self._stream.write(b"%d\n%s" % (len(archive), archive))
+        return rest
+
+    def _said(self, printed: bytes = b"") -> str:
+        lines = [*printed.decode("utf-8", "replace").splitlines(), *self._stream.errors().splitlines()]
+        said = " | ".join(line.strip() for line in lines if line.strip())
+        return f"it said: {said[-300:]}" if said else ""
+
+    def _read(self, buffer: bytes) -> None:
+        """Hand each line to whoever waits for it; in a thread of its own."""
+        with suppress(JupyterctlError, msgspec.DecodeError):
+            while True:
+                *lines, buffer = buffer.split(b"\n")
+                for line in lines:
+                    self._take(msgspec.json.decode(line))
+                data = self._stream.read(CHUNK)
+                if not data:
+                    break
+                buffer += data
+        with self._lock:
+            self._over = True
+            waiting = list(self._waiting.values())
+        for one in waiting:
+            one.put(None)
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        with self._lock:
+            waiting = self._waiting.get(answer["id"])
+        if waiting is not None:
+            waiting.put(answer)
+
+
+def error_of(said: Mapping[str, str]) -> JupyterctlError:
+    """The error that was met elsewhere; one of a type that we do not know is the target's."""
+    kind = getattr(errors, said.get("type", ""), None)
+    made = kind if isinstance(kind, type) and issubclass(kind, JupyterctlError) else TargetError
+    error = TargetError.__new__(made)
+    JupyterctlError.__init__(error, said.get("message", ""), said.get("hint", ""))
+    return error
+
