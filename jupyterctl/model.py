@@ -221,6 +221,50 @@ class Address(Struct, frozen=True, kw_only=True):
         return f"Address(url={self.url!r})"
 
 
+class Dial(Struct, frozen=True, kw_only=True):
+    """Where a server answers at its place, for one that a link leads to."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    socket: str = ""
+    """Path of a unix socket, instead of host and port."""
+    base_url: str = "/"
+    token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Dial(host={self.host!r}, port={self.port}, socket={self.socket!r})"
+
+
+class LinkState(StrEnum):
+    """How a link is. `gone`: the place answers and its server is not there; `refused`: a person must see to it."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    DOWN = "down"
+    GONE = "gone"
+    REFUSED = "refused"
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """What a keeper says of its link. Times are RFC 3339 in UTC, durations seconds."""
+
+    name: str
+    state: LinkState
+    port: int | None = None
+    """The local one, None where only commands go this way."""
+    pid: int = 0
+    """The keeper's."""
+    since: str = ""
+    """When this state began."""
+    error: str | None = None
+    hint: str = ""
+    next_try: str | None = None
+    round_trip: float | None = None
+    way: str = ""
+    """What carries it, in words."""
+    reconnects: int = 0
+
+
 class PhaseState(StrEnum):
     """How far one step of a start is."""
 
@@ -230,7 +274,9 @@ class PhaseState(StrEnum):
 
 
 class Phase(Struct, frozen=True, kw_only=True):
-    """One step of a start: `environment`, `process`, `address`, `http`. Each comes at least as doing and as done."""
+    """One step: `environment`, `process`, `address`, `http` of a start; `resolve`, `connect`, `authenticate`, `server`,
+    `tunnel`, `http` of a link. Each comes at least as doing and as done.
+    """
 
     name: str
     state: PhaseState

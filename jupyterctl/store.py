@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from . import paths
 from .errors import JupyterctlError, NotFoundError
-from .model import Outline, Run, RunState, Server
+from .model import Address, Link, Outline, Run, RunState, Server
 
 BUSY_SECONDS = 30.0
 """How long a process waits for another one's transaction."""
@@ -43,6 +43,9 @@ MIGRATIONS = (
     CREATE TABLE links (name TEXT PRIMARY KEY, port INTEGER NOT NULL);
     CREATE TABLE servers (name TEXT PRIMARY KEY, doc BLOB NOT NULL);
     """,
+    """
+    CREATE TABLE kept (name TEXT PRIMARY KEY, profile BLOB NOT NULL, address BLOB NOT NULL, link BLOB);
+    """,
 )
 """One script a schema version, in order; `PRAGMA user_version` counts those applied."""
 
@@ -51,7 +54,17 @@ Change = Callable[[Run], Run]
 _decode = msgspec.json.Decoder(Run).decode
 _outline = msgspec.json.Decoder(Outline).decode
 _decode_server = msgspec.json.Decoder(Server).decode
+_decode_address = msgspec.json.Decoder(Address).decode
+_decode_link = msgspec.json.Decoder(Link).decode
 _encode = msgspec.json.encode
+
+
+class Kept(NamedTuple):
+    """A link that is to be up: the profile's JSON, the lab's address here, and what the keeper said last."""
+
+    profile: bytes
+    address: Address
+    link: Link | None
 
 
 class Store:
@@ -169,6 +182,33 @@ class Store:
         """Remember the port that a profile asks for, or that its server was found at."""
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO links VALUES (?, ?)", (name, port))
+
+    # -- links that are kept up --------------------------------------------------------------------------------------
+
+    def keep_up(self, name: str, profile: bytes, address: Address) -> None:
+        """A link is to be held up from now on, by the profile as it is now (JSON), to a lab with this address here."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO kept VALUES (?, ?, ?, NULL) ON CONFLICT (name)"
+                " DO UPDATE SET profile = excluded.profile, address = excluded.address",
+                (name, profile, _encode(address)),
+            )
+
+    def let_go(self, name: str) -> None:
+        """A link is no longer wanted."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM kept WHERE name = ?", (name,))
+
+    def kept(self, name: str | None = None) -> dict[str, Kept]:
+        """The links that are to be up, by name."""
+        where, values = (" WHERE name = ?", (name,)) if name else ("", ())
+        rows = self._rows(f"SELECT name, profile, address, link FROM kept{where}", values)  # noqa: S608 - our literals
+        return {row[0]: Kept(row[1], _decode_address(row[2]), _decode_link(row[3]) if row[3] else None) for row in rows}
+
+    def say(self, link: Link) -> None:
+        """What a keeper says of its link; nothing is kept of one that is not wanted."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE kept SET link = ? WHERE name = ?", (_encode(link), link.name))
 
     def close(self) -> None:
         """Close the file."""

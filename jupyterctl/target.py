@@ -12,11 +12,15 @@ import pkgutil
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from . import model, targets
 from .errors import ConfigError
-from .model import Address, Bundle, Check, Needs, Phase, Plan, Profile, Run, Server, ServerSpec
+from .model import Address, Bundle, Check, Dial, Link, Needs, Phase, Plan, Profile, Run, Server, ServerSpec
+
+if TYPE_CHECKING:
+    from .transport.carrier import Carrier
+    from .transport.ssh.way import Ask, Report
 
 GROUP = "jupyterctl.targets"
 """Entry-point group of kinds from other packages."""
@@ -28,6 +32,8 @@ class Target(Protocol):
     profile: Profile
     site: str
     """Which place it is: targets of one site see the same servers."""
+    remote: bool
+    """Whether it lies beyond a way that can be lost, so that it is `Distant` too."""
 
     def check(self) -> Iterator[Check]:
         """Look at the place step by step, each step with its fix."""
@@ -48,8 +54,8 @@ class Target(Protocol):
     def adoptable(self, name: str, near: Path) -> Server | None:
         """A server started by hand that is what the profile describes, if there is one."""
 
-    def address(self, server: Server) -> Address:
-        """Where it can be reached directly, with its token."""
+    def address(self, server: Server) -> Address | Dial:
+        """Where it can be reached directly, with its token; or where a link must lead."""
 
     def stop(self, server: Server) -> None:
         """End a server, gently at first; TargetError where it does not end."""
@@ -86,6 +92,31 @@ class Target(Protocol):
 
     def discard(self, handle: dict[str, str]) -> None:
         """Remove the run's directory at the target."""
+
+
+class Distant(Target, Protocol):
+    """A target beyond a way that a keeper holds open."""
+
+    route: tuple[str, ...]
+    """What tells one way from another: profiles with the same one could share it."""
+
+    def link(self, port: int) -> Link:
+        """Have the keeper hold the lab's link up at a local port."""
+
+    def reconnect(self) -> Iterator[Phase]:
+        """Have the way opened anew and the link proved, step by step."""
+
+    def state(self) -> Link:
+        """What the keeper says; UnreachableError where there is none."""
+
+    def let_go(self) -> None:
+        """Have the keeper let go of the link."""
+
+    def open(self, ask: Ask, report: Report) -> Carrier:
+        """Open the way; for the keeper alone."""
+
+    def dial(self, carrier: Carrier) -> Dial:
+        """Where the profile's lab listens now, asked over an open way; for the keeper alone. TargetError: nowhere."""
 
 
 class Kind(Protocol):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "start": ("server:start", "Start a target's JupyterLab, or find it, and open it."),
+    "reconnect": ("reconnect:reconnect", "Bring the way to a remote lab back, kernels intact."),
     "open": ("server:open_", "Open a running lab in the browser, or print its address."),
     "stop": ("server:stop", "End a server and its kernels."),
     "restart": ("server:restart", "Stop and start a server: same port, same token."),

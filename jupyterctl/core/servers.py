@@ -14,14 +14,16 @@ from urllib.parse import quote
 
 from .. import paths, target
 from ..errors import BusyError, JupyterctlError, NotFoundError, TargetError
-from ..model import Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec
+from ..model import Address, Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec
 from ..store import Store
 from ..target import Target
 from ..transport import jupyter_api, ports
-from . import profiles
+from . import links, profiles
 
 __all__ = ["Kernel", "Phase", "Server"]
 
+LINK_SECONDS = 10.0
+"""How long a lab that is up may take to answer through its link."""
 POLL_SECONDS = 0.2
 """Between looks at a log that is followed."""
 
@@ -50,6 +52,11 @@ class Place:
             self.keep(server)
         return server
 
+    def address(self, server: Server) -> Address:
+        """Where it answers on this machine; for one at another place that is the near end of its link."""
+        found = self.target.address(server)
+        return found if isinstance(found, Address) else links.lead(self, found)
+
     def running(self) -> Server:
         """The server; NotFoundError where there is none."""
         server = self.find()
@@ -60,13 +67,13 @@ class Place:
     def keep(self, server: Server) -> None:
         """Remember a server, and that its port is the profile's."""
         self.store.keep_server(server)
-        if server.port is not None and not server.adopted:
+        if server.port is not None and not server.adopted and not self.target.remote:
             self.store.keep_link_port(self.name, server.port)
 
     def port(self) -> int:
         """The one that the profile names, else the one that was chosen for it once and for all."""
         settings = server_settings(self.profile)
-        wanted = settings.link_port or settings.port
+        wanted = settings.link_port or (0 if self.target.remote else settings.port)
         if wanted:
             self.store.keep_link_port(self.name, wanted)
             return wanted
@@ -123,7 +130,13 @@ def restart(where: Place) -> Iterator[Phase]:
 
 def _start(where: Place, spec: ServerSpec) -> Iterator[Phase]:
     yield from where.target.start(spec)
-    where.find()
+    server = where.find()
+    if server is not None and where.target.remote:
+        address = where.address(server)
+        yield Phase(name="link", state=PhaseState.DOING, detail=address.url)
+        began = time.monotonic()
+        jupyter_api.status(address, LINK_SECONDS)
+        yield Phase(name="link", state=PhaseState.DONE, seconds=time.monotonic() - began, detail=address.url)
 
 
 def stop(where: Place, *, force: bool) -> None:
@@ -137,6 +150,8 @@ def stop(where: Place, *, force: bool) -> None:
         raise BusyError(f"`{where.name}` is computing: {names}", "wait for it, or add --yes to stop it nonetheless")
     where.target.stop(server)
     where.store.forget_server(where.name)
+    if where.target.remote:
+        links.let_go(where)
 
 
 def busy_kernels(where: Place) -> list[Kernel]:
@@ -145,14 +160,14 @@ def busy_kernels(where: Place) -> list[Kernel]:
     if server is None:
         return []
     try:
-        return [kernel for kernel in jupyter_api.kernels(where.target.address(server)) if kernel.state == "busy"]
+        return [kernel for kernel in jupyter_api.kernels(where.address(server)) if kernel.state == "busy"]
     except JupyterctlError:
         return []
 
 
 def url(where: Place) -> str:
     """The lab's address with its token."""
-    address = where.target.address(where.running())
+    address = where.address(where.running())
     return f"{address.url}lab?token={quote(address.token)}" if address.token else f"{address.url}lab"
 
 

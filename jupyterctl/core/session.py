@@ -166,6 +166,16 @@ class Session:
 
         yield from servers.start(self._place(name))
 
+    def reconnect(self, name: str) -> Iterator[Phase]:
+        """Bring the way to a target's server back, now, and prove it; step by step."""
+        from . import links
+
+        yield from links.reconnect(self._place(name))
+
+    def linked(self) -> list[str]:
+        """The targets whose link is to be up."""
+        return sorted(self.store.kept())
+
     def restart_server(self, name: str) -> Iterator[Phase]:
         """Stop and start a server: same port, same token, same root."""
         from . import servers

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
-from .. import paths, target, targets
+from .. import model, paths, target, targets
 from ..errors import JupyterctlError, UnreachableError
-from ..model import Profile, Server, ServerState
-from . import profiles
+from ..model import Address, LinkState, Profile, Server, ServerState
+from . import links, profiles
 
 if TYPE_CHECKING:
     from ..store import Store
-    from ..target import Target
+    from ..target import Distant, Target
 
 QUICK_SECONDS = 0.3
 """How long one server may take to answer where many are asked."""
@@ -84,24 +84,28 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
     where = servers.place(store(), name, cwd)
     try:
         server = where.find()
+        if server is not None and where.target.remote:
+            where.address(server)
     except UnreachableError as error:
         return Status(
             name=where.name, kind=where.profile.kind, state=ServerState.UNREACHABLE.value, error=error.message
         )
     if server is None:
         return Status(name=where.name, kind=where.profile.kind, state=ServerState.STOPPED.value)
-    return of(server, where.target, PATIENT_SECONDS)
+    at = links.distant(where.target)
+    return of(server, where.target, PATIENT_SECONDS) if at is None else beyond(where.store, at, server, PATIENT_SECONDS)
 
 
 def overview(cwd: Path, store: Callable[[], Store]) -> Overview:
     """Every profile's status, and that of each server without one. What is known is read, each server asked briefly."""
     entries = profiles.entries(cwd)
     known = {server.name: server for server in store().servers()} if paths.store().exists() else {}
-    sites = _sites(entries, known)
+    targets_ = _targets(entries, known)
+    sites = list({at.site: at for at in targets_ if not at.remote}.values())
     found = [(server, site) for site in sites for server in site.servers()]
     shown = {server.name: (server, site) for server, site in found if server.name}
     shown |= {name: again for name, again in _adopted(known, sites) if name not in shown}
-    health = _all(shown)
+    health = _all(shown) | _beyond(targets_, known, store)
     taken = {server.pid for server, _ in shown.values()}
     rows = [_status(entry, health.pop(entry.name, None)) for entry in entries]
     return Overview(
@@ -128,14 +132,59 @@ def of(server: Server, at: Target, seconds: float) -> Status:
     )
 
 
+def beyond(store: Store, at: Distant, server: Server | None, seconds: float) -> Status:
+    """A target beyond a way, as its link shows it: what its keeper says, and what the lab answers through the link."""
+    link, address = links.state(store, at)
+    known = server or Server(name=at.profile.name, kind=at.profile.kind, state=ServerState.UNKNOWN, place=at.site)
+    shown = Link(state=link.state.value, port=link.port, url=address and address.url) if link and address else Link()
+    health = Health()
+    if link is not None and address is not None and link.state is LinkState.UP:
+        health = answering(address, seconds)
+    state = _state(link, health, known if server else None)
+    return Status(
+        name=at.profile.name,
+        kind=at.profile.kind,
+        state=state.value,
+        place=known.place,
+        link=shown,
+        health=health,
+        since=known.since,
+        error=link.error if link and link.error else None,
+        version=known.version or None,
+        root=known.root or None,
+        pid=known.pid,
+        adopted=known.adopted,
+    )
+
+
+def _state(link: model.Link | None, health: Health, known: Server | None) -> ServerState:
+    if link is None:
+        return ServerState.UNKNOWN
+    if link.state is LinkState.GONE:
+        return ServerState.STOPPED
+    if link.state is LinkState.UP:
+        return ServerState.RUNNING if health.http == "ok" or known is not None else ServerState.UNKNOWN
+    return ServerState.UNREACHABLE
+
+
 def _health(server: Server, at: Target, seconds: float) -> Health:
     """The layers, the lowest first; one that does not hold hides those above it."""
-    from ..transport import jupyter_api
-
     if server.state is not ServerState.RUNNING:
         return Health(way="up")
     try:
-        answer = jupyter_api.get(at.address(server), "api/kernels", seconds)
+        address = at.address(server)
+    except JupyterctlError as error:
+        return Health(way="up", http=error.message)
+    assert isinstance(address, Address)  # noqa: S101 - it is on this machine
+    return answering(address, seconds)
+
+
+def answering(address: Address, seconds: float) -> Health:
+    """What a server answers at an address on this machine."""
+    from ..transport import jupyter_api
+
+    try:
+        answer = jupyter_api.get(address, "api/kernels", seconds)
     except UnreachableError:
         return Health(way="up", http="no answer")
     except JupyterctlError as error:
@@ -149,16 +198,28 @@ def _kernels(answer: list[dict[str, Any]]) -> Kernels:
     return Kernels(busy=busy, idle=len(answer) - busy, last_activity=last or None)
 
 
-def _sites(entries: list[profiles.Entry], known: dict[str, Server]) -> list[Target]:
-    """A target for each place where servers may be: the profiles', those of known servers, and the default one."""
+def _beyond(made: list[Target], known: dict[str, Server], store: Callable[[], Store]) -> dict[str, Status]:
+    """The targets beyond a way, asked at once; none is gone to that has no link."""
+    far = [at for at in map(links.distant, made) if at is not None]
+    if not far:
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    kept = store()
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        asked = pool.map(lambda at: beyond(kept, at, known.get(at.profile.name), QUICK_SECONDS), far)
+        return {at.profile.name: status for at, status in zip(far, asked, strict=True)}
+
+
+def _targets(entries: list[profiles.Entry], known: dict[str, Server]) -> list[Target]:
+    """The targets of all profiles, of known servers without one, and the default one."""
     wanted = [entry.profile for entry in entries if entry.profile is not None]
     kinds = {server.kind for server in known.values()} | {targets.DEFAULT}
     for kind in kinds - {profile.kind for profile in wanted}:
         default = target.load(kind).default()
         if default is not None:
             wanted.append(Profile(name=kind, kind=kind, settings=default))
-    made = [target.load(profile.kind).create(profile) for profile in wanted]
-    return list({at.site: at for at in made}.values())
+    return [target.load(profile.kind).create(profile) for profile in wanted]
 
 
 def _adopted(known: dict[str, Server], sites: list[Target]) -> Iterator[tuple[str, tuple[Server, Target]]]:

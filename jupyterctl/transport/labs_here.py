@@ -26,6 +26,7 @@ class LabsHere(ABC):
 
     profile: Profile
     site = "this machine"
+    remote = False
 
     @property
     @abstractmethod

@@ -42,7 +42,8 @@ class There:
         self._lock = threading.Lock()
         self._waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {0: queue.SimpleQueue()}
         self._last = 0
-        self._over = False
+        self.over = False
+        """Whether it answers no more."""
         self._stream.write(first)
         rest = self._greet(mark.encode())
         threading.Thread(target=self._read, args=(rest,), daemon=True).start()
@@ -56,7 +57,7 @@ class There:
         """
         answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         with self._lock:
-            if self._over:
+            if self.over:
                 raise ClosedError("the connection is gone")
             self._last += 1
             number = self._last
@@ -119,7 +120,7 @@ class There:
                     break
                 buffer += data
         with self._lock:
-            self._over = True
+            self.over = True
             waiting = list(self._waiting.values())
         for one in waiting:
             one.put(None)
@@ -131,11 +132,22 @@ class There:
             waiting.put(answer)
 
 
-def error_of(said: Mapping[str, str]) -> JupyterctlError:
+def error_of(said: Mapping[str, str]) -> JupyterctlError | FileNotFoundError:
     """The error that was met elsewhere; one of a type that we do not know is the target's."""
+    if said.get("type") == FileNotFoundError.__name__:
+        return FileNotFoundError(said.get("message", ""))
     kind = getattr(errors, said.get("type", ""), None)
     made = kind if isinstance(kind, type) and issubclass(kind, JupyterctlError) else TargetError
-    error = TargetError.__new__(made)
+    error = made.__new__(made)
     JupyterctlError.__init__(error, said.get("message", ""), said.get("hint", ""))
     return error
+
+
+def said_of(error: JupyterctlError | OSError) -> dict[str, str]:
+    """An error as it travels; one of our own kind by the nearest name that everybody knows."""
+    if isinstance(error, OSError):
+        name = FileNotFoundError.__name__ if isinstance(error, FileNotFoundError) else TargetError.__name__
+        return {"type": name, "message": str(error), "hint": ""}
+    known = next(kind.__name__ for kind in type(error).__mro__ if hasattr(errors, kind.__name__))
+    return {"type": known, "message": error.message, "hint": error.hint}
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timezone
 from pathlib import Path
@@ -36,6 +37,7 @@ from jupyterctl.transport import labs
 
 LAB = "lab"
 BLOCK = 1 << 20
+POLL_SECONDS = 0.02
 
 
 class Machine(Local):
@@ -183,8 +185,12 @@ def submit(machine: Machine, run: dict[str, Any], bundle: dict[str, Any], plan: 
     machine.submit(wanted, Bundle(files={}, **bundle), Plan(**plan))
 
 
-def journal(machine: Machine, handle: dict[str, str], offset: int) -> tuple[str, bool]:
-    """The journal from an offset on, and whether the run's process is gone."""
+def journal(machine: Machine, handle: dict[str, str], offset: int, wait: float) -> tuple[str, bool]:
+    """The journal from an offset on, once there is more or `wait` seconds are over; and whether the process is gone."""
+    deadline = time.monotonic() + wait
+    file = Path(handle["directory"]) / "events.jsonl"
+    while time.monotonic() < deadline and (not file.exists() or file.stat().st_size <= offset):
+        time.sleep(POLL_SECONDS)
     data, gone = machine.journal(handle, offset)
     return base64.b64encode(data).decode(), gone
 

@@ -1,0 +1,21 @@
+"""The person at the terminal, when a login asks for something."""
+
+from __future__ import annotations
+
+import click
+
+from ..core.plain import printable
+from ..transport.asking import Question
+from . import ask, diagnostics
+
+
+def answer(question: Question) -> str | None:
+    """What the person types; None where nobody is there. A host key is accepted by the word yes alone."""
+    if not ask.someone():
+        return None
+    diagnostics.clear()
+    text = printable(question.text)
+    if question.kind == "host-key":
+        return "yes" if click.confirm(text, default=False, err=True) else None
+    typed: str = click.prompt(text, default="", hide_input=question.secret, show_default=False, err=True)
+    return typed

@@ -1,0 +1,302 @@
+"""Kind `ssh`: a machine that is reached over ssh.
+
+What runs there is started, found and ended by our own program at the machine, which is the kind `local` executed there
+(see `jupyterctl.remote.there`); a keeper on this machine holds the way to it open and serves every command over it.
+Files go over SFTP; a run needs nothing of this machine once it is submitted.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import msgspec
+from msgspec import Meta
+
+from .. import model
+from ..errors import TargetError, UnreachableError
+from ..model import Bundle, Check, CheckState, Dial, Link, Needs, Phase, Plan, Profile, Run, Server, ServerSettings
+from ..transport.broker import Broker
+
+if TYPE_CHECKING:
+    from ..model import ServerSpec
+    from ..transport.carrier import Carrier
+    from ..transport.ssh.way import Ask, Report
+
+ALIASES: tuple[str, ...] = ()
+WAIT_SECONDS = 0.5
+"""How long the machine waits for news of a run whose journal is asked for again."""
+
+
+class Settings(model.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which machine, and what runs there."""
+
+    host: Annotated[
+        str,
+        Meta(description="A Host of ~/.ssh/config, or user@host:port", min_length=1, examples=["gpu-01", "me@lab:2222"]),
+    ]
+    environment: Annotated[
+        str,
+        Meta(
+            description="Python environment there: auto, conda:NAME, conda:/prefix, venv:/path or python:/path;"
+            " a relative path starts at the home folder"
+        ),
+    ] = "auto"
+    workdir: Annotated[
+        str | None,
+        Meta(
+            description="Folder there that the lab shows and notebooks work in; left out, the home folder, and for a"
+            " run a folder of its own"
+        ),
+    ] = None
+    before: Annotated[
+        tuple[str, ...],
+        Meta(description="Shell lines to run there before the environment is activated", examples=["module load cuda"]),
+    ] = ()
+    transport: Annotated[
+        Literal["auto", "paramiko", "openssh"],
+        Meta(
+            description="What carries the connection: openssh is the ssh program, for what paramiko cannot do; auto"
+            " takes it only where it is needed"
+        ),
+    ] = "auto"
+    ssh_config: Annotated[str | None, Meta(description="Another file in the place of ~/.ssh/config")] = None
+    keep_passwords: Annotated[
+        bool, Meta(description="Keep passwords and passphrases in this machine's keyring once they are typed")
+    ] = False
+    on_reboot: Annotated[
+        Literal["tell", "restart"],
+        Meta(description="What to do when the machine comes back without the lab: tell, or start it again"),
+    ] = "tell"
+    server: ServerSettings = ServerSettings()
+
+
+def create(profile: Profile) -> Ssh:
+    """The target that a profile describes."""
+    return Ssh(profile)
+
+
+def default() -> None:
+    """A machine must be named."""
+
+
+def candidates() -> Iterator[tuple[str, dict[str, object]]]:
+    """One profile for each Host of ~/.ssh/config."""
+    from ..transport.ssh.route import hosts
+
+    for host in hosts():
+        yield host, {"host": host}
+
+
+class Ssh:
+    """The machine of a profile, by way of its keeper."""
+
+    remote = True
+
+    def __init__(self, profile: Profile) -> None:
+        assert isinstance(profile.settings, Settings)  # noqa: S101 - validated as this kind's
+        self.profile = profile
+        self.settings = profile.settings
+        self.site = f"{profile.kind} {profile.name}"
+        self.route = (self.settings.host, self.settings.transport, self.settings.ssh_config or "")
+        self.broker = Broker(profile)
+        self._asked: tuple[str, int] | None = None
+
+    # -- the way -------------------------------------------------------------------------------------------------
+
+    def link(self, port: int) -> Link:
+        """Have the keeper hold the link."""
+        *_, (_, link) = self.broker.request("link", port=port)
+        return msgspec.convert(link, Link)
+
+    def reconnect(self) -> Iterator[Phase]:
+        """Open the way anew, whatever it looks like."""
+        return self._opening(anew=True)
+
+    def _opening(self, *, anew: bool) -> Iterator[Phase]:
+        for word, value in self.broker.request("open", anew=anew):
+            if word == "phase":
+                yield msgspec.convert(value, Phase)
+
+    def state(self) -> Link:
+        """What the keeper says of the link."""
+        *_, (_, link) = self.broker.request("state", only_if_there=True)
+        return msgspec.convert(link, Link)
+
+    def let_go(self) -> None:
+        """Let the keeper give the port up."""
+        if self.broker.alive():
+            list(self.broker.request("unlink"))
+
+    def open(self, ask: Ask, report: Report) -> Carrier:
+        """Log in; for the keeper."""
+        from ..transport.carrier import Carrier
+        from ..transport.ssh.open import connect
+
+        config = Path(self.settings.ssh_config).expanduser() if self.settings.ssh_config else None
+        way = connect(
+            self.settings.host,
+            ask=ask,
+            report=report,
+            transport=self.settings.transport,
+            config=config,
+            keep_passwords=self.settings.keep_passwords,
+        )
+        form, _, path = self.settings.environment.partition(":")
+        pythons = {"venv": f"{path}/bin/python", "conda": f"{path}/bin/python", "python": path}
+        return Carrier(way, [pythons[form]] if form in pythons and "/" in path else [])
+
+    def dial(self, carrier: Carrier) -> Dial:
+        """Where the lab listens; started again after a reboot where the profile says so."""
+        server = self._over(carrier, "find", name=self.profile.name, known=None)
+        if server is None and self.settings.on_reboot == "restart":
+            self._over(carrier, "start", spec=self._spec(None))
+            server = self._over(carrier, "find", name=self.profile.name, known=None)
+        if server is None:
+            raise TargetError(
+                f"the machine is there, and the lab of `{self.profile.name}` is not",
+                f"start it: jupyterctl start {self.profile.name}",
+            )
+        return _dial(self._over(carrier, "address", server=server))
+
+    def _over(self, carrier: Carrier, method: str, **arguments: Any) -> Any:
+        settings = msgspec.to_builtins(self.settings)
+        *_, (_, result) = carrier.call(method, self.profile.name, settings, arguments)
+        return result
+
+    # -- the server ------------------------------------------------------------------------------------------------
+
+    def start(self, spec: ServerSpec) -> Iterator[Phase]:
+        """Open the way, then start the lab there, step by step."""
+        yield from self._opening(anew=False)
+        for phase in self.broker.items("start", spec=self._spec(spec)):
+            yield msgspec.convert(phase, Phase)
+
+    def _spec(self, spec: ServerSpec | None) -> dict[str, Any]:
+        """A lab chooses its port itself unless the profile names one: the link has one of its own."""
+        port = self.settings.server.port
+        known = {"root": spec.root, "token": spec.token} if spec else {}
+        return {"name": self.profile.name, "port": port, **known}
+
+    def servers(self) -> list[Server]:
+        """Every lab of this account there."""
+        return [self._server(one) for one in self.broker.call("servers")]
+
+    def find(self, name: str, known: Server | None = None) -> Server | None:
+        """The profile's lab."""
+        found = self.broker.call("find", name=name, known=known)
+        return self._server(found) if found else None
+
+    def adoptable(self, name: str, near: Path) -> Server | None:  # noqa: ARG002 - what is near is near here
+        """One started there by hand that is what the profile describes."""
+        found = self.broker.call("adoptable", name=name)
+        return self._server(found) if found else None
+
+    def _server(self, found: dict[str, Any]) -> Server:
+        place = found["place"].replace("this machine", self.settings.host)
+        return msgspec.convert({**found, "kind": self.profile.kind, "place": place}, Server)
+
+    def address(self, server: Server) -> Dial:
+        """Where the link must lead."""
+        return _dial(self.broker.call("address", server=server))
+
+    def stop(self, server: Server) -> None:
+        """End it there."""
+        self.broker.call("stop", server=server)
+
+    def log(self, server: Server | None, name: str, offset: int) -> tuple[bytes, int]:
+        """Its log there."""
+        data, end = self.broker.call("log", server=server, name=name, offset=offset)
+        return base64.b64decode(data), end
+
+    def shell(self, server: Server | None, near: Path) -> list[str]:  # noqa: ARG002 - what is near is near here
+        """A shell there, by the ssh program."""
+        import shlex
+
+        command = self.broker.call("shell", server=server)
+        config = ["-F", str(Path(self.settings.ssh_config).expanduser())] if self.settings.ssh_config else []
+        return ["ssh", "-t", *config, self.settings.host, "exec " + shlex.join(command)]
+
+    # -- looking at it ---------------------------------------------------------------------------------------------
+
+    def check(self) -> Iterator[Check]:
+        """Each step of the way, then what the machine has."""
+        try:
+            for phase in self._opening(anew=False):
+                if phase.state is not model.PhaseState.DOING:
+                    state = CheckState.OK if phase.state is model.PhaseState.DONE else CheckState.FAIL
+                    yield Check(name=phase.name, state=state, detail=f"{phase.detail} ({phase.seconds * 1000:.0f} ms)")
+        except TargetError as error:
+            yield Check(name="way", state=CheckState.FAIL, detail=error.message, fix=error.hint)
+            return
+        facts = self.broker.call("facts")
+        yield Check(name="machine", state=CheckState.OK, detail=f"{facts['host']}, {facts['system']}")
+        yield Check(name="python", state=CheckState.OK, detail=f"{facts['python']}: {facts['executable']}")
+        yield _clock(facts["time"])
+        for item in self.broker.items("check"):
+            yield msgspec.convert(item, Check)
+
+    # -- a run -------------------------------------------------------------------------------------------------------
+
+    def plan(self, needs: Needs) -> Plan:
+        """Which environment there."""
+        asked = {"language": needs.language, "kernel": needs.kernel, "imports": needs.imports}
+        return msgspec.convert(self.broker.call("plan", needs={**asked, "isolated": needs.isolated}), Plan)
+
+    def handle(self, run: Run) -> dict[str, str]:
+        """The run's directory there."""
+        facts = self.broker.call("facts")
+        return {"directory": self.broker.call("directory", run=run.id), "host": facts["host"]}
+
+    def submit(self, run: Run, bundle: Bundle, plan: Plan) -> None:
+        """Send the files, then have the process started there."""
+        directory = run.handle["directory"]
+        for name, source in bundle.files.items():
+            self.broker.copy("put", str(source), f"{directory}/{name}")
+        self.broker.call(
+            "submit",
+            run={"id": run.id, "handle": run.handle},
+            bundle={"task": bundle.task, "secrets": bundle.secrets},
+            plan=plan,
+        )
+
+    def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
+        """The journal there; asked again for the same, the machine waits a moment for news."""
+        wait = WAIT_SECONDS if self._asked == (handle["directory"], offset) else 0.0
+        data, gone = self.broker.call("journal", handle=handle, offset=offset, wait=wait)
+        self._asked = (handle["directory"], offset)
+        return base64.b64decode(data), gone
+
+    def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
+        """Fetch a file, checked against the digest made there."""
+        found = self.broker.call("digest", handle=handle, name=name)
+        if found["size"] is None:
+            raise FileNotFoundError(name)
+        self.broker.copy("get", found["path"], str(destination), found["sha256"])
+        return cast(str, found["sha256"])
+
+    def cancel(self, handle: dict[str, str], grace: float | None) -> None:
+        """End it there."""
+        self.broker.call("cancel", handle=handle, grace=grace)
+
+    def discard(self, handle: dict[str, str]) -> None:
+        """Remove its directory there."""
+        self.broker.call("discard", handle=handle)
+
+
+def _dial(found: dict[str, Any]) -> Dial:
+    if not found["port"] and not found["socket"]:
+        raise UnreachableError("the lab has not said where it is yet", "it may still be starting")
+    return Dial(port=found["port"], socket=found["socket"], base_url=found["base_url"], token=found["token"])
+
+
+def _clock(there: str) -> Check:
+    """Whether the clocks agree: certificates, tokens and file times go by them."""
+    from datetime import UTC, datetime
+
+    off = abs((datetime.now(UTC) - datetime.fromisoformat(there)).total_seconds())
+    state = CheckState.OK if off < 30 else CheckState.WARN  # noqa: PLR2004 - half a minute
+    fix = "" if state is CheckState.OK else "have the machine's clock set, by ntp for one"
+    return Check(name="clock", state=state, detail=f"{off:.0f} s from ours", fix=fix)

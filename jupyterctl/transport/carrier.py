@@ -1,0 +1,116 @@
+"""An open way to a machine with our program at its end: requests, files, and what carries a link."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import TargetError
+from .there import There
+
+if TYPE_CHECKING:
+    from paramiko import SFTPClient
+
+    from .ssh.way import Way
+
+BLOCK = 1 << 20
+Progress = Callable[[int, int], object]
+"""Hears how many bytes of how many are over."""
+
+
+class Carrier:
+    """One open way. The program there is started when it is first asked; its methods may be called from any thread."""
+
+    def __init__(self, way: Way, pythons: Sequence[str] = ()) -> None:
+        self.way = way
+        self._pythons = pythons
+        self._there: There | None = None
+        self._starting = threading.Lock()
+
+    def there(self) -> There:
+        """The program at the machine."""
+        with self._starting:
+            if self._there is None or self._there.over:
+                self._there = There(self.way, self._pythons)
+            return self._there
+
+    def call(self, method: str, name: str, settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator[Any]:
+        """Ask the program there; see `There.call`."""
+        return self.there().call(method, name, settings, arguments)
+
+    def put(self, source: Path, destination: str, progress: Progress = lambda *_: None) -> None:
+        """Copy a file there, in place at once; what an earlier attempt has brought over is not sent again.
+
+        A relative destination starts at the person's home. TargetError says what could not be written, and why.
+        """
+        digest = _sha256(source)
+        partial = f"{destination}.{digest[:16]}.part"
+        size = source.stat().st_size
+        with self.way.files() as files, source.open("rb") as file:
+            try:
+                done = min(_size(files, partial) or 0, size)
+                file.seek(done)
+                with files.open(partial, "ab" if done else "wb") as remote:
+                    remote.set_pipelined(True)
+                    while block := file.read(BLOCK):
+                        remote.write(block)
+                        done += len(block)
+                        progress(done, size)
+                if _size(files, partial) != size:
+                    raise TargetError(f"`{destination}` did not arrive whole", "is the disk there full?")
+                files.chmod(partial, source.stat().st_mode & 0o700 or 0o600)
+                files.posix_rename(partial, destination)
+            except OSError as error:
+                raise _failed(destination, error) from error
+
+    def get(self, source: str, destination: Path, digest: str, progress: Progress = lambda *_: None) -> None:
+        """Copy a file here, in place at once; what an earlier attempt of the same contents has brought is kept.
+
+        FileNotFoundError where there is no such file; TargetError where it did not arrive as its digest says.
+        """
+        partial = destination.with_name(f".{destination.name}.{digest[:16] or 'x'}.part")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with self.way.files() as files:
+            try:
+                size = files.stat(source).st_size or 0
+                done = partial.stat().st_size if digest and partial.exists() else 0
+                with files.open(source, "rb") as remote, partial.open("ab" if done else "wb") as file:
+                    remote.seek(done)
+                    remote.prefetch(size)
+                    while block := remote.read(BLOCK):
+                        file.write(block)
+                        done += len(block)
+                        progress(done, size)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                raise _failed(source, error) from error
+        if digest and _sha256(partial) != digest:
+            partial.unlink()
+            raise TargetError(f"`{source}` came back damaged", "try again; it may have changed meanwhile")
+        partial.replace(destination)
+
+    def close(self) -> None:
+        """Let go of everything; what was started there lives on."""
+        self.way.close()
+
+
+def _size(files: SFTPClient, path: str) -> int | None:
+    try:
+        return files.stat(path).st_size
+    except FileNotFoundError:
+        return None
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _failed(path: str, error: OSError) -> TargetError:
+    reason = (error.strerror or str(error) or "no reason given").lower()
+    hint = "free some space there" if "space" in reason or reason == "failure" else "look at its folder there"
+    return TargetError(f"cannot copy `{path}`: {reason}", hint)
