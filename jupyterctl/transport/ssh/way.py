@@ -85,11 +85,18 @@ class Way(Protocol):
     def files(self) -> SFTPClient:
         """A new SFTP session; its owner closes it."""
 
-    def forward(self, client: socket.socket, to: Destination, refused: Callable[[str], object]) -> None:
+    def forward(
+        self,
+        client: socket.socket,
+        to: Destination,
+        refused: Callable[[str], object],
+        lost: Callable[[], object],
+    ) -> None:
         """Carry an accepted connection to its destination until both sides have ended; returns at once.
 
-        The socket is owned by the way from here on. `refused` is called, from any thread, with the reason and before
-        anything was read from the client, where nobody listens at the destination; the socket is the caller's again.
+        The socket is owned by the way from here on, and by the caller again, with nothing read from it, when one of
+        these is called, from any thread: `refused` with the reason, where the machine answers and nobody listens at
+        the destination; `lost`, where the way ended before the machine had answered.
         """
 
     def heard(self) -> float:
