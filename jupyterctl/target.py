@@ -100,8 +100,11 @@ class Distant(Target, Protocol):
     route: tuple[str, ...]
     """What tells one way from another: profiles with the same one could share it."""
 
-    def link(self, port: int) -> Link:
-        """Have the keeper hold the lab's link up at a local port."""
+    def link(self, port: int, dial: Dial | None) -> Link:
+        """Have the keeper hold the lab's link up at a local port; None: to where it finds the lab."""
+
+    def reach(self) -> Iterator[Phase]:
+        """Have the way opened, unless it is open, step by step."""
 
     def reconnect(self) -> Iterator[Phase]:
         """Have the way opened anew and the link proved, step by step."""

@@ -37,6 +37,13 @@ def transient(message: str) -> None:
         sys.stderr.flush()
 
 
+def clear() -> None:
+    """Take away what is being waited for, before the person is asked something."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
 def _write(message: str, hint: str) -> None:
     sys.stdout.flush()
     if sys.stderr.isatty():

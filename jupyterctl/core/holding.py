@@ -189,17 +189,22 @@ class Holding:
 
     # -- the link -------------------------------------------------------------------------------------------------
 
-    def listen(self, port: int) -> None:
-        """Be reachable at a local port from now on; TargetError names who has it."""
+    def listen(self, port: int, dial: Dial | None = None) -> None:
+        """Be reachable at a local port from now on, and lead to where the lab listens, as far as that is known.
+
+        TargetError names who has the port.
+        """
         from ..transport.listener import Listener
 
         with self._lock:
-            if self.port == port:
-                return
-            self.stop_listening()
-            listener = Listener(port, wanted=self._knocked, story=self._story)
-            listener.start()
-            self._listener, self.port = listener, port
+            if self.port != port:
+                self.stop_listening()
+                listener = Listener(port, wanted=self._knocked, story=self._story)
+                listener.start()
+                self._listener, self.port = listener, port
+            self._dial = dial or self._dial
+            if self._carrier is not None and self._dial is not None and self._listener is not None:
+                self._listener.use(self._carrier.way, _destination(self._dial))
         self._news.set()
 
     def stop_listening(self) -> None:

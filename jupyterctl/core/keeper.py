@@ -22,7 +22,7 @@ import msgspec
 
 from .. import target
 from ..errors import ConfigError, JupyterctlError
-from ..model import Link, Profile
+from ..model import Dial, Link, Profile
 from ..store import Store
 from ..transport import broker
 from ..transport.ssh.way import Question
@@ -125,7 +125,8 @@ class Keeper:
                 yield "phase", phase
             yield "result", holding.link()
         elif do == "link":
-            holding.listen(request["port"])
+            dial = request["dial"]
+            holding.listen(request["port"], msgspec.convert(dial, Dial) if dial else None)
             yield "result", holding.link()
         elif do == "unlink":
             holding.stop_listening()

@@ -31,7 +31,7 @@ def lead(where: Place, dial: Dial) -> Address:
     port = where.port()
     address = Address(url=f"http://127.0.0.1:{port}{dial.base_url}", token=dial.token)
     where.store.keep_up(where.name, document(where.profile), address)
-    at.link(port)
+    at.link(port, dial)
     return address
 
 
@@ -42,7 +42,7 @@ def reconnect(where: Place) -> Iterator[Phase]:
         raise NotFoundError(f"`{where.name}` is on this machine", f"look at it: jupyterctl status {where.name}")
     kept = where.store.kept(where.name).get(where.name)
     if kept is not None:
-        at.link(where.port())
+        at.link(where.port(), None)
     yield from at.reconnect()
 
 

@@ -103,6 +103,8 @@ def server_settings(profile: Profile) -> ServerSettings:
 
 def start(where: Place) -> Iterator[Phase]:
     """Start the server unless it is there, or adopt one that was started by hand; over when it answers."""
+    if where.target.remote:
+        yield from _reach(where)
     server = where.find()
     if server is None:
         server = where.target.adoptable(where.name, where.cwd)
@@ -126,6 +128,13 @@ def restart(where: Place) -> Iterator[Phase]:
     )
     where.target.stop(server)
     yield from _start(where, spec)
+
+
+def _reach(where: Place) -> Iterator[Phase]:
+    """Open the way to a place, so that what it takes is seen and a person can be asked."""
+    at = links.distant(where.target)
+    if at is not None:
+        yield from at.reach()
 
 
 def _start(where: Place, spec: ServerSpec) -> Iterator[Phase]:

@@ -172,6 +172,11 @@ class Session:
 
         yield from links.reconnect(self._place(name))
 
+    def link_url(self, name: str) -> str:
+        """The near end of a target's link, without its token."""
+        kept = self.store.kept(name).get(name)
+        return kept.address.url if kept else ""
+
     def linked(self) -> list[str]:
         """The targets whose link is to be up."""
         return sorted(self.store.kept())

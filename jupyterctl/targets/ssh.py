@@ -106,10 +106,14 @@ class Ssh:
 
     # -- the way -------------------------------------------------------------------------------------------------
 
-    def link(self, port: int) -> Link:
+    def link(self, port: int, dial: Dial | None) -> Link:
         """Have the keeper hold the link."""
-        *_, (_, link) = self.broker.request("link", port=port)
+        *_, (_, link) = self.broker.request("link", port=port, dial=dial)
         return msgspec.convert(link, Link)
+
+    def reach(self) -> Iterator[Phase]:
+        """Open the way, unless it is open."""
+        return self._opening(anew=False)
 
     def reconnect(self) -> Iterator[Phase]:
         """Open the way anew, whatever it looks like."""
@@ -169,8 +173,7 @@ class Ssh:
     # -- the server ------------------------------------------------------------------------------------------------
 
     def start(self, spec: ServerSpec) -> Iterator[Phase]:
-        """Open the way, then start the lab there, step by step."""
-        yield from self._opening(anew=False)
+        """Start the lab there, step by step."""
         for phase in self.broker.items("start", spec=self._spec(spec)):
             yield msgspec.convert(phase, Phase)
 
