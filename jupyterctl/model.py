@@ -274,8 +274,10 @@ class PhaseState(StrEnum):
 
 
 class Phase(Struct, frozen=True, kw_only=True):
-    """One step: `environment`, `process`, `address`, `http` of a start; `resolve`, `connect`, `authenticate`, `server`,
-    `tunnel`, `http` of a link. Each comes at least as doing and as done.
+    """One step of a start (`environment`, `process`, `address`, `http`) or of a link.
+
+    A link's are `resolve`, `connect`, `authenticate`, `server`, `tunnel`, `http`; those there is nothing to do for are
+    left out. Each comes at least as doing and as done.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """One way to a place, held open: opened by a person or by itself, watched, opened anew; and the link that it carries.
 
-Who opens it decides what may be asked: a person's own attempt can put questions, the keeper's attempts cannot, and end in
-`refused`, which only a person's next attempt gets out of. Attempts may overlap: the first that succeeds is taken.
+Who opens it decides what may be asked: a person's own attempt can put questions, the keeper's attempts cannot, and
+end in `refused`, which only a person's next attempt gets out of. Attempts may overlap: the first one is taken.
 """
 
 from __future__ import annotations

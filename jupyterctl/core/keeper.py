@@ -192,9 +192,7 @@ class Conversation:
 
 def _profile(given: dict[str, Any]) -> Profile:
     kind = target.load(given["kind"])
-    return Profile(
-        name=given["name"], kind=given["kind"], settings=msgspec.convert(given["settings"], kind.Settings)
-    )
+    return Profile(name=given["name"], kind=given["kind"], settings=msgspec.convert(given["settings"], kind.Settings))
 
 
 def main() -> None:

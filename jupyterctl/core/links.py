@@ -1,6 +1,6 @@
 """Links on this side: what is to be held up, and that somebody holds it.
 
-Which links are wanted stands in the store, so that whoever looks next finds a keeper that was killed and starts another.
+Which links are wanted stands in the store, so that whoever looks next finds that a keeper was killed and starts one.
 """
 
 from __future__ import annotations

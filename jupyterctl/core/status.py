@@ -136,7 +136,7 @@ def beyond(store: Store, at: Distant, server: Server | None, seconds: float) -> 
     """A target beyond a way, as its link shows it: what its keeper says, and what the lab answers through the link."""
     link, address = links.state(store, at)
     known = server or Server(name=at.profile.name, kind=at.profile.kind, state=ServerState.UNKNOWN, place=at.site)
-    shown = Link(state=link.state.value, port=link.port, url=address and address.url) if link and address else Link()
+    shown = Link(state=link.state.value, port=link.port, url=address.url) if link and address else Link()
     health = Health()
     if link is not None and address is not None and link.state is LinkState.UP:
         health = answering(address, seconds)

@@ -225,7 +225,8 @@ class Local(LabsHere):
     def _workdir(self, notebook: Path) -> Path:
         """Where a notebook works; TargetError where that is no folder."""
         wanted = self.settings.workdir
-        folder = paths.base(self.profile.sources.get("workdir")) / Path(wanted).expanduser() if wanted else notebook.parent
+        start = paths.base(self.profile.sources.get("workdir"))
+        folder = start / Path(wanted).expanduser() if wanted else notebook.parent
         if not folder.is_dir():
             raise TargetError(f"the folder `{folder}` is not there", f"make it, or correct it in `{self.profile.name}`")
         return folder

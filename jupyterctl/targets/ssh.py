@@ -35,7 +35,9 @@ class Settings(model.Settings, frozen=True, kw_only=True, forbid_unknown_fields=
 
     host: Annotated[
         str,
-        Meta(description="A Host of ~/.ssh/config, or user@host:port", min_length=1, examples=["gpu-01", "me@lab:2222"]),
+        Meta(
+            description="A Host of ~/.ssh/config, or user@host:port", min_length=1, examples=["gpu-01", "me@lab:2222"]
+        ),
     ]
     environment: Annotated[
         str,

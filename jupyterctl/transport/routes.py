@@ -1,4 +1,4 @@
-"""Hears of changes of this machine's network: another Wi-Fi, a cable, a VPN. Where the system does not tell, nothing."""
+"""Hears of changes of this machine's network: another Wi-Fi, a cable, a VPN; of nothing where the system is silent."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class There:
         if word == b"none":
             raise NoPythonError(
                 f"there is no Python {'.'.join(map(str, there.OLDEST))} or newer at the machine",
-                "install one there, or name its path in the profile: environment = \"python:/path\"",
+                'install one there, or name its path in the profile: environment = "python:/path"',
             )
         if word == b"need":
             archive = there.archive()
@@ -150,4 +150,3 @@ def said_of(error: JupyterctlError | OSError) -> dict[str, str]:
         return {"type": name, "message": str(error), "hint": ""}
     known = next(kind.__name__ for kind in type(error).__mro__ if hasattr(errors, kind.__name__))
     return {"type": known, "message": error.message, "hint": error.hint}
-

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import tomli_w
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jupyterctl import config, schema, target
@@ -72,6 +72,7 @@ def test_each_value_is_the_nearest_files_that_gives_it(near, middle, far):
         assert all(key not in leaves(by_file[file]) for file in nearer)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a machine that does other things as well
 @given(tables)
 def test_a_profile_in_one_file_is_that_file(table):
     raw, _ = merged(table)

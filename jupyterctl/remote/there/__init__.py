@@ -1,8 +1,9 @@
 """The program that acts at a machine we reach over a network: our own modules, executed by that machine's Python.
 
-It is the kind `local` as it is here, so that a lab or a run there is started, found and ended by the same code. It needs
-a Python of `OLDEST` and nothing else: `stand_ins` take the place of the libraries. The archive is unpacked once there,
-in a folder named after its contents; `bootstrap` sees to that, and `serve` answers requests, a line of JSON each.
+It is the kind `local` as it is here, so that a lab or a run there is started, found and ended by the same code. It
+needs a Python of `OLDEST` and nothing else: `stand_ins` take the place of the libraries. The archive is unpacked once
+there, in a folder named after its contents; `bootstrap` sees to that, and `serve` answers requests, a line of JSON
+each.
 
 | module | what is in it |
 | --- | --- |

@@ -28,6 +28,7 @@ if sys.version_info < (3, 11):  # what our modules take for granted
     sys.modules["datetime"].UTC = timezone.utc
 
 import msgspec
+
 from jupyterctl import environments, paths
 from jupyterctl.environments.create import create
 from jupyterctl.errors import JupyterctlError, NotFoundError
@@ -81,7 +82,9 @@ class Machine(Local):
             if "papermill" in one.packages:
                 return str(one.python), []
         if not first and not known:
-            raise NotFoundError("there is no Python environment at this machine", "make one: jupyterctl start offers it")
+            raise NotFoundError(
+                "there is no Python environment at this machine", "make one: jupyterctl start offers it"
+            )
         return str((*first, *known)[0].python), ["papermill"]
 
 
@@ -290,4 +293,3 @@ def main() -> None:
     for line in sys.stdin.buffer:
         threading.Thread(target=answers.to, args=(msgspec.json.decode(line),), daemon=True).start()
     os._exit(0)
-
