@@ -20,7 +20,7 @@ REPOSITORY = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 RUNNER = sorted((PACKAGE / "remote/runner").glob("*.py"))
 LINES = 400
-LONGER = {"core/session.py": 600}
+LONGER = {"core/session.py": 600, "model.py": 500}
 """The facade: one method of a line or two a verb, in one place on purpose."""
 AT_THE_TARGET = {"papermill", "nbclient", "nbformat", "jupyter_client"}
 """What may be imported where a run executes: papermill, and what papermill itself needs."""
