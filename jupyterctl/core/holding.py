@@ -22,7 +22,7 @@ from ..errors import JupyterctlError, UnreachableError
 from ..model import Address, Dial, Link, LinkState, Phase, Profile, now
 from ..target import load
 from ..transport import jupyter_api, routes
-from ..transport.asking import Ask, Question, RefusedError
+from ..transport.ssh.way import Ask, Question, RefusedError
 from .pulse import BackOff, Pulse, Verdict
 from .steps import Steps
 

@@ -45,6 +45,12 @@ async def _make_lab(board: Dashboard, name: str, error: NoLabError) -> bool:
     return True
 
 
+async def reconnect(board: Dashboard, name: str) -> None:
+    """Bring the way to a server back, each step shown as it comes."""
+    await _steps(board, name, "reconnecting", lambda session: session.reconnect(name))
+    board.say(f"`{name}` is back; the tab that was open goes on")
+
+
 async def restart(board: Dashboard, name: str) -> None:
     """Ask, and restart a server on the same port with the same token."""
     if await _sure(board, name, "Restart"):
