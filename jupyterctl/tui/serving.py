@@ -41,7 +41,7 @@ async def _make_lab(board: Dashboard, name: str, error: NoLabError) -> bool:
         board.call_from_thread(board.tell)
 
     with _Doing(board, name, "making an environment"):
-        await board.sessions.ask(lambda session: session.create_lab(report))
+        await board.sessions.ask(lambda session: session.create_lab(name, report))
     return True
 
 
