@@ -38,8 +38,8 @@ AT_ONCE = 4
 """Attempts that may overlap while somebody is looking."""
 ANSWER_SECONDS = 3.0
 """How long the lab may take to answer through the link."""
-SETTLE_SECONDS = 60.0
-"""How long a person's request waits for the way."""
+FRESH_SECONDS = 2.0
+"""For how long a failure to open the way answers those who ask next."""
 
 
 class Holding:
@@ -54,11 +54,13 @@ class Holding:
         self._link = Link(name=profile.name, state=LinkState.DOWN, pid=os.getpid(), since=now())
         self._lock = threading.RLock()
         self._carrier: Carrier | None = None
-        self._up = threading.Condition(self._lock)
         self._news = threading.Event()
         self._watched_until = 0.0
         self._urged = False
         self._refused: RefusedError | None = None
+        self._failed: tuple[JupyterctlError | None, float] = (None, 0.0)
+        """Why the last attempt failed, and when."""
+        self._opening = threading.Lock()
         self._attempts = 0
         self._listener: Listener | None = None
         self._dial: Dial | None = None
@@ -153,20 +155,23 @@ class Holding:
             except RefusedError as error:
                 self._refuse(error)
                 raise
+            except UnreachableError as error:
+                self._failed = error, time.monotonic()
+                raise
         if self._listener is not None:
             self._prove(steps)
 
     def carrier(self, ask: Ask) -> Carrier:
-        """The open way, opened for a person where it is not."""
-        with self._lock:
+        """The open way, opened for a person where it is not; what could not be opened just now is not tried again."""
+        with self._opening:
             carrier = self._carrier
-        if carrier is not None and not carrier.way.closed.is_set():
-            return carrier
-        if self._link.error and not self._watched and self._refused is None and self._listener is not None:
-            raise UnreachableError(self._link.error, self._link.hint)
-        for _ in self.open(ask, anew=False):
-            pass
-        carrier = self._carrier
+            if carrier is not None and not carrier.way.closed.is_set():
+                return carrier
+            failed, when = self._failed
+            if failed is not None and time.monotonic() - when < FRESH_SECONDS:
+                raise failed
+            self._open(ask, Steps(lambda _: None), anew=False)
+            carrier = self._carrier
         if carrier is None:
             raise UnreachableError(f"the way to `{self.profile.name}` was lost again", "try again")
         return carrier
@@ -179,6 +184,7 @@ class Holding:
                 return
             self._carrier = carrier
             self._refused = None
+            self._failed = None, 0.0
             self._link = structs.replace(self._link, reconnects=self._link.reconnects + 1)
             if self._listener is not None and self._dial is not None:
                 self._listener.use(carrier.way, _destination(self._dial))
@@ -318,8 +324,7 @@ class Holding:
             self._attempt()
             delay = back_off.next(time.monotonic(), watched=self._watched)
             if self._link.state is not LinkState.REFUSED:
-                error = UnreachableError(self._link.error or "connecting", self._link.hint)
-                self._tell(LinkState.DOWN, error, next_try=delay)
+                self._tell(LinkState.DOWN, self._failed[0], next_try=delay)
             self._news.clear()
             if self._news.wait(delay):
                 self._news.clear()
@@ -340,6 +345,7 @@ class Holding:
             if self._carrier is None:
                 self._refuse(error)
         except JupyterctlError as error:
+            self._failed = error, time.monotonic()
             if self._carrier is None and not self._closed:
                 self._tell(LinkState.DOWN, error)
         finally:
