@@ -151,7 +151,7 @@ def told(measure: Measure, kind: str, mine: list[Result], base: list[Result]) ->
     return f"{text}  target {'>=' if speed else '<='} {measure.target}  {'met' if met and not failed else 'NOT MET'}"
 
 
-# -- forwarders ---------------------------------------------------------------------------------------------------------
+    text = f"{measure.name:12} {kind:10} {value}  {middle:5.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
 
 
 @contextmanager
@@ -159,7 +159,13 @@ def forwarder(line: Line, kind: str) -> Iterator[int]:
     """Start one; its local port."""
     port = free_port()
     argv = COMMANDS.get(kind, in_python)(line, kind, port)
-    process = subprocess.Popen([*line.here, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=HERE.parents[1])
+    process = subprocess.Popen(
+        [*line.here, *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=HERE.parents[1],
+    )
     try:
         if kind in COMMANDS:
             await_port(line, port)

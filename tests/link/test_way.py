@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -12,8 +11,8 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from jupyterctl.transport.ssh.sockets import as_socket
 from jupyterctl.transport.ssh.connection import ParamikoWay
+from jupyterctl.transport.ssh.sockets import as_socket
 from jupyterctl.transport.ssh.way import ClosedError, Stream, Way
 from tests.conftest import PATIENCE, wait_for
 from tests.sshd import Sshd
@@ -164,14 +163,14 @@ def test_what_waits_ends_with_the_way(new_way: Connect, sshd: Sshd) -> None:
 
 
 def test_closing_leaves_nothing_behind(new_way: Connect, far: Far) -> None:
-    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+    before = len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
     for _ in range(3):
         way = new_way()
         way.execute("sleep 60")
         way.dial(far.to).close()
         way.close()
         assert way.closed.is_set()
-    wait_for(lambda: (len(os.listdir("/proc/self/fd")), threading.active_count()) <= before)
+    wait_for(lambda: (len(list(Path("/proc/self/fd").iterdir())), threading.active_count()) <= before)
 
 
 def test_a_jump_goes_through_a_way(way: ParamikoWay, sshd: Sshd) -> None:
