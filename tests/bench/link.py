@@ -151,7 +151,7 @@ def told(measure: Measure, kind: str, mine: list[Result], base: list[Result]) ->
     return f"{text}  target {'>=' if speed else '<='} {measure.target}  {'met' if met and not failed else 'NOT MET'}"
 
 
-    text = f"{measure.name:12} {kind:10} {value}  {middle:5.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+# -- forwarders ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -210,7 +210,7 @@ def await_port(line: Line, port: int) -> None:
     sys.exit("a forwarder did not start")
 
 
-# -- lines --------------------------------------------------------------------------------------------------------------
+# -- lines ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
