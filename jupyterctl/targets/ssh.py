@@ -87,7 +87,7 @@ def default() -> None:
 
 def candidates() -> Iterator[tuple[str, dict[str, object]]]:
     """One profile for each Host of ~/.ssh/config."""
-    from ..transport.ssh.route import hosts
+    from ..transport.ssh.configfile import hosts
 
     for host in hosts():
         yield host, {"host": host}

@@ -39,6 +39,15 @@ def read(name: str, user: str, port: int | None, config: Path | None, jump: str)
     return options
 
 
+def hosts(config: Path | None = None) -> list[str]:
+    """The names that the user's configuration gives to machines; patterns and exceptions are none."""
+    text = _spliced(config or Path.home() / ".ssh/config", 0)
+    found = [re.split(r"[\s=]+", line.strip(), maxsplit=1) for line in text.splitlines()]
+    named = (words[1] for words in found if len(words) > 1 and words[0].lower() == "host")
+    names = (name.strip('"') for rest in named for name in rest.split())
+    return list(dict.fromkeys(name for name in names if not re.search(r"[*?!]", name)))
+
+
 def _defaults() -> dict[str, list[str]]:
     home = Path.home() / ".ssh"
     return {
