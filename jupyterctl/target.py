@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -19,6 +19,7 @@ from .errors import ConfigError
 from .model import Address, Bundle, Check, Dial, Link, Needs, Phase, Plan, Profile, Run, Server, ServerSpec
 
 if TYPE_CHECKING:
+    from .environments.solve import Step
     from .transport.carrier import Carrier
     from .transport.ssh.way import Ask, Report
 
@@ -114,6 +115,9 @@ class Distant(Target, Protocol):
 
     def let_go(self) -> None:
         """Have the keeper let go of the link."""
+
+    def make_lab(self, report: Callable[[Step], object]) -> None:
+        """Make an environment with JupyterLab there; `report` hears how far it is."""
 
     def open(self, ask: Ask, report: Report) -> Carrier:
         """Open the way; for the keeper alone."""

@@ -15,10 +15,13 @@ import click
 
 from .. import __version__
 from ..errors import JupyterctlError
+from ..transport import asking
 from . import diagnostics
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from ..transport.ssh.way import Question
 
 COMMANDS = {
     "start": ("server:start", "Start a target's JupyterLab, or find it, and open it."),
@@ -96,11 +99,18 @@ def cli(ctx: click.Context, *, debug: bool) -> None:
         click.echo(ctx.get_help())
 
 
+def _answer(question: Question) -> str | None:
+    from .person import answer
+
+    return answer(question)
+
+
 def run() -> None:
     """Run the command line and end the process with its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    asking.answer_with(_answer)
     debug = "--debug" in sys.argv or bool(os.environ.get("JUPYTERCTL_DEBUG"))
     try:
         code = cli.main(prog_name="jupyterctl", standalone_mode=False)

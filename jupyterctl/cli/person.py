@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..core.plain import printable
-from ..transport.asking import Question
+from ..transport.ssh.way import Question
 from . import ask, diagnostics
 
 

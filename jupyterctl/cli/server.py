@@ -33,7 +33,7 @@ def start(*, target: str, no_open: bool, yes: bool, as_json: bool) -> None:
     try:
         took = phases.show(session.start_server(target), quiet=as_json)
     except NoLabError as error:
-        _offer_lab(session, error, yes=yes)
+        _offer_lab(session, target, error, yes=yes)
         took = phases.show(session.start_server(target), quiet=as_json)
     _up(session.status(target), took, as_json=as_json)
     if not as_json:
@@ -98,14 +98,14 @@ def shell(*, target: str, only_print: bool) -> None:
     os.execvp(command[0], command)  # noqa: S606 - the person asked for a shell
 
 
-def _offer_lab(session: Session, error: NoLabError, *, yes: bool) -> None:
+def _offer_lab(session: Session, target: str, error: NoLabError, *, yes: bool) -> None:
     from .making import Making
 
     if not yes and not ask.someone():
         raise NoLabError(error.message, "add --yes to make one")
-    ask.confirm(f"Make environment `{session.LAB}` with JupyterLab?", yes=yes)
+    ask.confirm(f"{error.message[:1].upper()}{error.message[1:]}. Make the environment `{session.LAB}` with it?", yes=yes)
     with Making() as making:
-        session.create_lab(report=making.step)
+        session.create_lab(target, report=making.step)
 
 
 def _ask_about(busy: list[Kernel], what: str, *, yes: bool) -> None:

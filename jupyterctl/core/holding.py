@@ -6,6 +6,7 @@ end in `refused`, which only a person's next attempt gets out of. Attempts may o
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -14,14 +15,16 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from msgspec import structs
 
 from ..errors import JupyterctlError, UnreachableError
-from ..model import Address, Dial, Link, LinkState, Phase, PhaseState, Profile, now
+from ..model import Address, Dial, Link, LinkState, Phase, Profile, now
 from ..target import load
 from ..transport import jupyter_api, routes
-from ..transport.asking import Ask, Question, RefusedError
+from ..transport.ssh.way import Ask, Question, RefusedError
 from .pulse import BackOff, Pulse, Verdict
+from .steps import Steps
 
 if TYPE_CHECKING:
     from ..target import Distant
@@ -48,7 +51,7 @@ class Holding:
         self.given = given
         self.port: int | None = None
         self._say = say
-        self._link = Link(name=profile.name, state=LinkState.DOWN, pid=_pid(), since=now())
+        self._link = Link(name=profile.name, state=LinkState.DOWN, pid=os.getpid(), since=now())
         self._lock = threading.RLock()
         self._carrier: Carrier | None = None
         self._up = threading.Condition(self._lock)
@@ -65,7 +68,7 @@ class Holding:
 
     def of(self, given: dict[str, Any]) -> bool:
         """Whether a profile is reached the same way; what else it says comes with each request."""
-        other = cast("Distant", load(given["kind"]).create(_profile(given)))
+        other = cast("Distant", load(given["kind"]).create(profile_of(given)))
         return given["kind"] == self.profile.kind and other.route == self.target.route
 
     # -- what others see ------------------------------------------------------------------------------------------
@@ -354,37 +357,6 @@ class Holding:
         self._news.set()
 
 
-class Steps:
-    """The steps of an attempt as phases: one ends where the next begins."""
-
-    def __init__(self, tell: Callable[[Phase], object]) -> None:
-        self._tell = tell
-        self._name = self._detail = ""
-        self._began = 0.0
-
-    def begin(self, name: str, detail: str) -> None:
-        """A step begins; the same one again only says more."""
-        if name != self._name:
-            self.done()
-            self._name, self._began = name, time.monotonic()
-        self._detail = detail
-        self._tell(Phase(name=name, state=PhaseState.DOING, detail=detail))
-
-    def done(self) -> None:
-        """The step has been taken."""
-        self._end(PhaseState.DONE, self._detail)
-
-    def failed(self, error: JupyterctlError) -> None:
-        """The step failed."""
-        self._end(PhaseState.FAILED, error.message)
-
-    def _end(self, state: PhaseState, detail: str) -> None:
-        if self._name:
-            seconds = time.monotonic() - self._began
-            self._tell(Phase(name=self._name, state=state, seconds=seconds, detail=detail))
-        self._name = ""
-
-
 def _answers(carrier: Carrier) -> bool:
     """Whether the other side gives a sign of life at once."""
     asked = time.monotonic()
@@ -410,14 +382,7 @@ def _destination(dial: Dial) -> Any:
     return dial.socket or (dial.host, dial.port)
 
 
-def _profile(given: dict[str, Any]) -> Profile:
-    import msgspec
-
+def profile_of(given: dict[str, Any]) -> Profile:
+    """The profile as a request tells it."""
     settings = msgspec.convert(given["settings"], load(given["kind"]).Settings)
     return Profile(name=given["name"], kind=given["kind"], settings=settings)
-
-
-def _pid() -> int:
-    import os
-
-    return os.getpid()

@@ -20,14 +20,13 @@ from typing import Any
 
 import msgspec
 
-from .. import target
 from ..errors import ConfigError, JupyterctlError
-from ..model import Dial, Link, Profile
+from ..model import Dial, Link
 from ..store import Store
 from ..transport import broker
 from ..transport.ssh.way import Question
 from ..transport.there import said_of
-from .holding import Holding
+from .holding import Holding, profile_of
 
 IDLE_SECONDS = 120.0
 """How long a keeper stays that has no link to hold up and nothing to do."""
@@ -81,7 +80,7 @@ class Keeper:
         """What holds the profile's way; another one where the profile is another one now."""
         with self._lock:
             if self.holding is None or not self.holding.of(given):
-                before, self.holding = self.holding, Holding(_profile(given), given, self._say)
+                before, self.holding = self.holding, Holding(profile_of(given), given, self._say)
                 if before is not None:
                     self.holding.take_over(before)
             return self.holding
@@ -188,11 +187,6 @@ class Conversation:
         self.write({"ask": question})
         said = self.read()
         return said.get("answer") if said else None
-
-
-def _profile(given: dict[str, Any]) -> Profile:
-    kind = target.load(given["kind"])
-    return Profile(name=given["name"], kind=given["kind"], settings=msgspec.convert(given["settings"], kind.Settings))
 
 
 def main() -> None:

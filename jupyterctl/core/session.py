@@ -294,12 +294,21 @@ class Session:
             report=report,
         )
 
-    def create_lab(self, report: Callable[[Step], None] = lambda _: None) -> Environment:
-        """Make the environment `LAB` with JupyterLab: conda's where they can be made, else a virtual one."""
+    def create_lab(self, name: str = "", report: Callable[[Step], None] = lambda _: None) -> None:
+        """Make the environment `LAB` with JupyterLab, at a target or here: conda's where they can be made, else venv's.
+
+        At another machine it is a virtual one, made with what that machine has.
+        """
+        from . import links
+
+        at = links.distant(self._place(name).target) if name else None
+        if at is not None:
+            at.make_lab(report)
+            return
         try:
-            return self.create_environment(self.LAB, report=report)
+            self.create_environment(self.LAB, report=report)
         except MissingLibraryError:
-            return self.create_environment(self.LAB, virtual=True, report=report)
+            self.create_environment(self.LAB, virtual=True, report=report)
 
     def check_removable(self, environment: Environment) -> None:
         """UsageError for an environment that jupyterctl did not make or runs in."""

@@ -27,10 +27,18 @@ class Link(Struct, frozen=True, kw_only=True):
     """How the server is reached from here; all None where there is none."""
 
     state: str | None = None
-    """`up` or `down`."""
+    """`up` or `down`; of one that a keeper holds also `connecting`, `gone` (the lab is) or `refused` (see to it)."""
     port: int | None = None
     url: str | None = None
     """Without its token."""
+    next_try: str | None = None
+    """When the way is tried again, where it is down."""
+    round_trip: float | None = None
+    """Seconds to the place and back, as last measured."""
+    way: str | None = None
+    """What carries it."""
+    fix: str | None = None
+    """What to do, where something is wrong."""
 
 
 class Kernels(Struct, frozen=True, kw_only=True):
@@ -136,7 +144,7 @@ def beyond(store: Store, at: Distant, server: Server | None, seconds: float) -> 
     """A target beyond a way, as its link shows it: what its keeper says, and what the lab answers through the link."""
     link, address = links.state(store, at)
     known = server or Server(name=at.profile.name, kind=at.profile.kind, state=ServerState.UNKNOWN, place=at.site)
-    shown = Link(state=link.state.value, port=link.port, url=address.url) if link and address else Link()
+    shown = _link(link, address) if link and address else Link()
     health = Health()
     if link is not None and address is not None and link.state is LinkState.UP:
         health = answering(address, seconds)
@@ -154,6 +162,18 @@ def beyond(store: Store, at: Distant, server: Server | None, seconds: float) -> 
         root=known.root or None,
         pid=known.pid,
         adopted=known.adopted,
+    )
+
+
+def _link(link: model.Link, address: Address) -> Link:
+    return Link(
+        state=link.state.value,
+        port=link.port,
+        url=address.url,
+        next_try=link.next_try,
+        round_trip=link.round_trip,
+        way=link.way or None,
+        fix=link.hint or None,
     )
 
 

@@ -8,7 +8,7 @@ Files go over SFTP; a run needs nothing of this machine once it is submitted.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -21,6 +21,7 @@ from ..model import Bundle, Check, CheckState, Dial, Link, Needs, Phase, Plan, P
 from ..transport.broker import Broker
 
 if TYPE_CHECKING:
+    from ..environments.solve import Step
     from ..model import ServerSpec
     from ..transport.carrier import Carrier
     from ..transport.ssh.way import Ask, Report
@@ -153,6 +154,13 @@ class Ssh:
         form, _, path = self.settings.environment.partition(":")
         pythons = {"venv": f"{path}/bin/python", "conda": f"{path}/bin/python", "python": path}
         return Carrier(way, [pythons[form]] if form in pythons and "/" in path else [])
+
+    def make_lab(self, report: Callable[[Step], object]) -> None:
+        """A virtual environment there, by uv or by Python's own venv."""
+        from ..environments.solve import Step
+
+        for item in self.broker.items("make_lab"):
+            report(msgspec.convert(item, Step))
 
     def dial(self, carrier: Carrier) -> Dial:
         """Where the lab listens; started again after a reboot where the profile says so."""

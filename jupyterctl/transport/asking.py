@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .ssh.way import Ask, Question, RefusedError
+from typing import TYPE_CHECKING
 
-__all__ = ["Ask", "Question", "RefusedError"]
+if TYPE_CHECKING:
+    from .ssh.way import Ask, Question
 
 
 class _Person:

@@ -15,6 +15,7 @@ import time
 from asyncio import Event
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual.app import App, SystemCommand
@@ -25,6 +26,7 @@ from textual.worker import Worker, WorkerState
 
 from ..core.session import Session
 from ..errors import JupyterctlError
+from ..transport import asking
 from . import actions, preferences, themes
 from .glyphs import Glyphs, ascii_wanted
 from .threads import Sessions
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from ..core.ledger import Ledger
     from ..core.status import Status
     from ..model import Outline, Phase
+    from ..transport.ssh.way import Question
 
 LOOK_SECONDS = 0.5
 """Between looks at the store."""
@@ -332,13 +335,24 @@ def all_servers(session: Session) -> list[Status]:
     return found
 
 
+def _ask_person(board: Dashboard, question: Question) -> str | None:
+    """Put a question from a thread; None where the person declines."""
+    from .screens.dialogs import Answer
+
+    answered: SimpleQueue[str | None] = SimpleQueue()
+    board.call_from_thread(board.push_screen, Answer(question), answered.put)
+    return answered.get()
+
+
 def open_dashboard() -> None:
     """Open the dashboard in this terminal; returns when it is left, and dies with the terminal."""
     threading.Thread(target=_end_with_terminal, daemon=True).start()
     sys.setswitchinterval(SWITCH_SECONDS)
     for size in ("COLUMNS", "LINES"):
         os.environ.pop(size, None)  # where a shell exports them, they would be believed for ever
-    Dashboard().run()
+    board = Dashboard()
+    asking.answer_with(lambda question: _ask_person(board, question))
+    board.run()
 
 
 def _end_with_terminal() -> None:

@@ -41,8 +41,14 @@ async def _make_lab(board: Dashboard, name: str, error: NoLabError) -> bool:
         board.call_from_thread(board.tell)
 
     with _Doing(board, name, "making an environment"):
-        await board.sessions.ask(lambda session: session.create_lab(report))
+        await board.sessions.ask(lambda session: session.create_lab(name, report))
     return True
+
+
+async def reconnect(board: Dashboard, name: str) -> None:
+    """Bring the way to a server back, each step shown as it comes."""
+    await _steps(board, name, "reconnecting", lambda session: session.reconnect(name))
+    board.say(f"`{name}` is back; the tab that was open goes on")
 
 
 async def restart(board: Dashboard, name: str) -> None:

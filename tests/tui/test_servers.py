@@ -47,7 +47,7 @@ async def test_a_lab_from_start_to_stop(here):
         parts = urlsplit(address)
         answer = urlopen(f"{parts.scheme}://{parts.netloc}/api/status?{parts.query}", timeout=10)  # noqa: ASYNC210
         assert answer.status == 200, "the address lets one in"
-        await pilot.press("escape", "r")
+        await pilot.press("escape", "R")
         await dialog(pilot, Confirm)
         await pilot.press("y")
         await until(pilot, lambda: any("runs again" in message for message in told(pilot)))
@@ -96,12 +96,19 @@ async def test_a_broken_profile_hides_no_other(here, home):
         assert "`bad` is broken" in told(pilot)[-1]
 
 
-@pytest.mark.parametrize("key", ["o", "x", "r", "l"])
+@pytest.mark.parametrize("key", ["o", "x", "R", "l"])
 async def test_what_cannot_be_done_says_why(here, key):
     async with opened() as pilot:
         await shown(pilot, "○ stopped")
         await pilot.press(key)
         assert told(pilot) == ["`local` is stopped"]
+
+
+async def test_a_lab_on_this_machine_has_no_way_to_bring_back(here):
+    async with opened() as pilot:
+        await shown(pilot, "○ stopped")
+        await pilot.press("r")
+        assert told(pilot) == ["`local` has no way that could be lost"]
 
 
 async def test_a_profile_is_made_from_the_form(here, home):

@@ -20,7 +20,7 @@ REPOSITORY = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 RUNNER = sorted((PACKAGE / "remote/runner").glob("*.py"))
 LINES = 400
-LONGER = {"core/session.py": 600}
+LONGER = {"core/session.py": 600, "model.py": 500}
 """The facade: one method of a line or two a verb, in one place on purpose."""
 AT_THE_TARGET = {"papermill", "nbclient", "nbformat", "jupyter_client"}
 """What may be imported where a run executes: papermill, and what papermill itself needs."""
@@ -99,8 +99,11 @@ def test_a_module_holds_one_thing_and_says_what(module: Path) -> None:
 
 
 def test_what_leaves_the_program_leaves_by_one_door() -> None:
-    """Data by `cli/output.py`, messages by `cli/diagnostics.py`; `--version` is answered before either is imported."""
-    doors = {"cli/output.py", "cli/diagnostics.py", "__main__.py"}
+    """Data by `cli/output.py`, messages by `cli/diagnostics.py`; `--version` is answered before either is imported.
+
+    What is executed at another machine says there that it is there.
+    """
+    doors = {"cli/output.py", "cli/diagnostics.py", "__main__.py", "remote/there/bootstrap.py"}
     for module in MODULES:
         for node in ast.walk(tree(module)):
             if not isinstance(node, ast.Call):

@@ -12,9 +12,8 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from jupyterctl import config, model, schema
+from jupyterctl import config, model, paths, schema
 from jupyterctl.errors import ConfigError
-from jupyterctl.model import Profile
 from tests.conftest import need
 
 
@@ -298,12 +297,9 @@ def test_a_new_users_folder_is_private(tmp_path, monkeypatch):
 
 
 def test_relative_paths_start_at_the_project_that_gives_them():
-    sources = {"environment": Path("/work/project/.jupyterctl/lab.toml"), "workdir": Path("/etc/profiles/lab.toml")}
-    profile = Profile(name="lab", kind="a", settings=model.Settings(), sources=sources)
-
-    assert config.base(profile, "environment") == Path("/work/project")
-    assert config.base(profile, "workdir") == Path.home()
-    assert config.base(profile, "before") == Path.home()
+    assert paths.base(Path("/work/project/.jupyterctl/lab.toml")) == Path("/work/project")
+    assert paths.base(Path("/etc/profiles/lab.toml")) == Path.home()
+    assert paths.base(None) == Path.home()
 
 
 def test_fields_are_listed_with_what_they_hold():

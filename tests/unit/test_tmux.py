@@ -17,5 +17,5 @@ def test_a_session_starts_while_the_server_of_the_last_one_ends(home: Path, tmp_
     for number in range(SESSIONS):
         script, proof = tmp_path / f"{number}.sh", tmp_path / f"{number}.done"
         script.write_text(f"touch {proof}\n")
-        tmux.spawn(f"short-{number}", "/bin/sh", script, tmp_path)
+        tmux.spawn(f"short-{number}", ["/bin/sh", str(script)], tmp_path)
         wait_for(proof.exists)

@@ -20,7 +20,8 @@ OTHERS_MAY_WRITE = 0o022
 def start(mark: str, name: str) -> None:
     """Have the program of that name, and execute it."""
     folder = next((one for one in _folders(name) if one.is_dir() and _mine(one.parent)), None)
-    print(f"\n{mark} {'need' if folder is None else 'have'}", flush=True)  # noqa: T201 - our side reads it
+    sys.stdout.write(f"\n{mark} {'need' if folder is None else 'have'}\n")
+    sys.stdout.flush()
     if folder is None:
         folder = _unpack(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())), name)
     sys.path[:0] = [str(folder), str(folder / "stand_ins")]

@@ -283,7 +283,9 @@ class Answers:
 
 
 def _said(error: BaseException, message: str, hint: str) -> dict[str, str]:
-    return {"type": type(error).__name__, "message": message, "hint": hint}
+    """An error as it travels: who reads it is at another machine."""
+    here = f"`{os.uname().nodename}`"
+    return {"type": type(error).__name__, "message": message.replace("this machine", here), "hint": hint}
 
 
 def main() -> None:

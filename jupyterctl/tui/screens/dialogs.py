@@ -20,6 +20,7 @@ from ...errors import JupyterctlError
 from .. import actions
 
 if TYPE_CHECKING:
+    from ...transport.ssh.way import Question
     from ..app import Dashboard
 
 Result = TypeVar("Result")
@@ -258,4 +259,35 @@ class Address(Dialog[None]):
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "copy":
             self.action_copy()
+        self.dismiss(None)
+
+
+class Answer(Dialog[str]):
+    """What only the person knows: a password, a second factor, whether a host key is the right one."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__()
+        self.title_text = "The machine asks" if question.kind == "prompt" else "To log in"
+        self.question = question
+
+    def body(self) -> Iterable[Widget]:
+        """The words, and a field; or yes and no."""
+        yield self.text(printable(self.question.text))
+        if self.question.kind == "host-key":
+            with Horizontal(id="buttons"):
+                yield Button(Content("Cancel"), id="no", compact=True)
+                yield Button(Content("It is the right one"), id="yes", variant="error", compact=True)
+        else:
+            yield Input(password=self.question.secret, compact=True)
+
+    @on(Input.Submitted)
+    def _typed(self, event: Input.Submitted) -> None:
+        self.dismiss(event.value)
+
+    @on(Button.Pressed, "#yes")
+    def _yes(self) -> None:
+        self.dismiss("yes")
+
+    @on(Button.Pressed, "#no")
+    def _no(self) -> None:
         self.dismiss(None)

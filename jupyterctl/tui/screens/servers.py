@@ -71,7 +71,7 @@ class Servers(Listing):
             Cell(step, "busy") if word else kernels(status),
             status.link.url or "",
             Cell(words.ago(status.since).removesuffix(" ago"), "dim"),
-            Cell(status.error or status.place or "", "bad" if status.error else "dim"),
+            Cell(trouble(status) or status.place or "", "bad" if status.error else "dim"),
         ]
 
     def news(self) -> None:
@@ -113,6 +113,10 @@ class Servers(Listing):
         """Ask, naming what would be lost, and stop it."""
         await serving.stop(self.board, self.subject())
 
+    async def do_reconnect(self) -> None:
+        """Bring the way to it back."""
+        await serving.reconnect(self.board, self.subject())
+
     async def do_restart(self) -> None:
         """Ask, naming what would be lost, and restart it."""
         await serving.restart(self.board, self.subject())
@@ -148,9 +152,19 @@ def _hindrance(name: str, status: Status, doing: str) -> str:
         return f"`{status.name}` is {doing}"
     if status.state == "unknown" and status.error:
         return f"`{status.name}` is broken: {status.error}"
+    if name == "reconnect" and status.link.way is None and status.link.state in {None, "up"}:
+        return f"`{status.name}` has no way that could be lost"
     if name in RUNNING and status.state == "stopped":
         return f"`{status.name}` is stopped"
     return ""
+
+
+def trouble(status: Status) -> str:
+    """What is wrong, and when it is tried again; empty where all is well."""
+    if not status.error:
+        return ""
+    wait = -(words.since(status.link.next_try) or 0.0) if status.link.next_try else 0.0
+    return status.error + (f"; next try in {wait:.0f} s" if wait >= 1 else "")
 
 
 def kernels(status: Status) -> str:

@@ -102,6 +102,9 @@ class ServerView(VerticalScroll, can_focus=True):
             ("place", status.place or ""),
             ("address", status.link.url or ""),
             ("link", status.link.state or ""),
+            ("carried by", status.link.way or ""),
+            ("round trip", f"{status.link.round_trip * 1000:.0f} ms" if status.link.round_trip else ""),
+            ("fix", Cell(status.link.fix or "", "warn")),
             ("way", status.health.way or ""),
             ("http", status.health.http or ""),
             ("kernels", f"{busy}, last active {active}" if busy and active else busy),
@@ -115,7 +118,7 @@ class ServerView(VerticalScroll, can_focus=True):
         steps = self.board.steps.get(name, [])
         if not steps:
             return Content("")
-        lines = [heading("Start")]
+        lines = [heading("Steps")]
         for phase in steps:
             glyph = {"done": Cell("✓", "good"), "failed": Cell("✗", "bad")}.get(phase.state, Cell("◐", "busy"))
             text = f"{glyph.text} {phase.name:<12} {words.seconds(phase.seconds):>8}  {phase.detail}"
