@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
     if shutil.which("tmux"):
         subprocess.run(["tmux", "kill-server"], capture_output=True, check=False)
+    end_all("JUPYTERCTL_HOME", tmp_path)
+
+
+def end_all(variable: str, folder: Path) -> None:
+    """Kill every process but this one in whose environment a variable names a folder, or one in it."""
     for process in psutil.process_iter():
-        try:
-            if process.environ().get("JUPYTERCTL_HOME") == str(folder) and process.pid != os.getpid():
+        with suppress(psutil.Error):
+            where = Path(process.environ().get(variable, "/"))
+            if process.pid != os.getpid() and where.is_relative_to(folder):
                 process.kill()
-        except psutil.Error:
-            continue
 
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

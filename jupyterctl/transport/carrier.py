@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TargetError
 from .there import There
 
 if TYPE_CHECKING:
-    from paramiko import SFTPClient
+    from paramiko import SFTPClient, SFTPFile
 
     from .ssh.way import Way
 
@@ -44,7 +45,7 @@ class Carrier:
     def put(self, source: Path, destination: str, progress: Progress = lambda *_: None) -> None:
         """Copy a file there, in place at once; what an earlier attempt has brought over is not sent again.
 
-        A relative destination starts at the person's home. TargetError says what could not be written, and why.
+        Folders that are missing are made. A relative destination starts at the person's home. TargetError says what could not be written, and why.
         """
         digest = _sha256(source)
         partial = f"{destination}.{digest[:16]}.part"
@@ -53,7 +54,7 @@ class Carrier:
             try:
                 done = min(_size(files, partial) or 0, size)
                 file.seek(done)
-                with files.open(partial, "ab" if done else "wb") as remote:
+                with _writable(files, partial, "ab" if done else "wb") as remote:
                     remote.set_pipelined(True)
                     while block := file.read(BLOCK):
                         remote.write(block)
@@ -103,6 +104,22 @@ def _size(files: SFTPClient, path: str) -> int | None:
         return files.stat(path).st_size
     except FileNotFoundError:
         return None
+
+
+def _writable(files: SFTPClient, path: str, mode: str) -> SFTPFile:
+    """A file there, open; its folders are made where they are missing."""
+    try:
+        return files.open(path, mode)
+    except FileNotFoundError:
+        _make(files, PurePosixPath(path).parent)
+        return files.open(path, mode)
+
+
+def _make(files: SFTPClient, folder: PurePosixPath) -> None:
+    if _size(files, str(folder)) is None:
+        _make(files, folder.parent)
+        with suppress(OSError):  # another one has just made it; else writing into it says what is wrong
+            files.mkdir(str(folder), 0o700)
 
 
 def _sha256(file: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +14,27 @@ from tests.conftest import notebook
 
 from . import places
 
-PLACES = ["local-venv", "local-conda"]
+PLACES = ["local-venv", "local-conda", "ssh"]
+TRANSPORTS = {"ssh": "paramiko"}
 
 
 @pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest, home: Path) -> places.Place:
+def place(
+    request: pytest.FixtureRequest, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[places.Place]:
     """One place, with a profile named `there` for it."""
     if request.param == "local-conda":
         made: places.Place = places.conda(request.getfixturevalue("conda_environment"))
+    elif request.param in TRANSPORTS:
+        made = places.Ssh(TRANSPORTS[request.param])
     else:
         made = places.venv()
+    made.open(monkeypatch, tmp_path)
     profiles = home / "config" / "profiles"
     profiles.mkdir(parents=True)
     (profiles / "there.toml").write_text(made.profile(), encoding="utf-8")
-    return made
+    yield made
+    made.close()
 
 
 @pytest.fixture

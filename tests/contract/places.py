@@ -19,7 +19,8 @@ import psutil
 import pytest
 
 from jupyterctl import paths
-from tests.conftest import need
+from tests.conftest import end_all, need
+from tests.sshd import Sshd
 
 
 class Place(Protocol):
@@ -27,6 +28,12 @@ class Place(Protocol):
 
     prefix: Path
     """Of the environment that kernels must run in."""
+
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        """Make the place what its name says; `folder` is the test's own."""
+
+    def close(self) -> None:
+        """End what was opened, and whatever lives there."""
 
     def profile(self) -> str:
         """A profile of this place, as TOML."""
@@ -44,11 +51,23 @@ class Place(Protocol):
 class ServerPlace(Protocol):
     """What the server half has to know."""
 
-    def profile(self, *, server: str = "") -> str:
-        """A profile of this place, as TOML, with these lines below `[server]`."""
+    here: bool
+    """Whether it is this machine, so that it is looked at without being asked to."""
 
-    def hide(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def profile(self, *, server: str = "") -> str:
+        """A profile of this place, as TOML, with these lines below `[server]`; its labs show `folder/work`."""
+
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         """Make the place what its name says; `folder` is the test's own."""
+
+    def close(self) -> None:
+        """End what was opened, and whatever lives there."""
+
+    def kept(self, home: Path) -> Path:
+        """Where the place keeps the token, log and pid of the server `there`; `home` is JUPYTERCTL_HOME."""
+
+    def runtime(self) -> Path:
+        """Jupyter's runtime folder there."""
 
     def by_hand(self, root: Path) -> subprocess.Popen[bytes]:
         """Start a Jupyter server there as people do, with a token of its own choice."""
@@ -67,6 +86,12 @@ class Local:
         self.spec = spec
         self.prefix = prefix
 
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        """It is here."""
+
+    def close(self) -> None:
+        """The fixture `home` ends what lives here."""
+
     def profile(self) -> str:
         return f'kind = "local"\nenvironment = "{self.spec}"\n'
 
@@ -81,14 +106,7 @@ class Local:
             away.rename(here)
 
     def processes(self, run_id: str) -> list[psutil.Process]:
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("JUPYTERCTL_RUN") == run_id and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        return marked(run_id)
 
     def files(self, run_id: str) -> list[Path]:
         return [path for path in (paths.state() / "local").rglob("*") if run_id in str(path)]
@@ -97,13 +115,15 @@ class Local:
 class LocalServers:
     """This machine, its servers in tmux or in sessions of their own."""
 
+    here = True
+
     def __init__(self, *, tmux: bool) -> None:
         self.tmux = tmux
 
     def profile(self, *, server: str = "") -> str:
         return f'kind = "local"\nenvironment = "venv:{sys.prefix}"\n[server]\n{server}\n'
 
-    def hide(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         if self.tmux:
             need("tmux", shutil.which("tmux"), "apt install tmux")
             return
@@ -113,11 +133,17 @@ class LocalServers:
             (programs / name).symlink_to(shutil.which(name) or "")
         monkeypatch.setenv("PATH", str(programs))
 
+    def close(self) -> None:
+        """The fixture `home` ends what lives here."""
+
+    def kept(self, home: Path) -> Path:
+        return home / "state/servers/there"
+
+    def runtime(self) -> Path:
+        return Path(os.environ["JUPYTER_RUNTIME_DIR"])
+
     def by_hand(self, root: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
-        return subprocess.Popen(
-            [*command, "--allow-root"], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        return by_hand(root, dict(os.environ))
 
     @contextmanager
     def occupy(self, port: int) -> Iterator[int]:
@@ -127,17 +153,130 @@ class LocalServers:
     @contextmanager
     def freeze(self, pid: int) -> Iterator[None]:
         """tmux lets a stopped process go on, so it is stopped with it."""
-        stopped = [psutil.Process(pid)]
-        if self.tmux:
-            stopped.insert(0, psutil.Process(stopped[0].ppid()))
-        for process in stopped:
-            process.suspend()
+        with frozen(pid, tmux=self.tmux):
+            yield
+
+
+class Elsewhere:
+    """A machine that a real sshd on loopback leads to: a home, a tmux server and runtime files of its own."""
+
+    here = False
+
+    def __init__(self, transport: str) -> None:
+        self.transport = transport
+        self.prefix = Path(sys.prefix)
+
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:  # noqa: ARG002 - nothing here changes
+        need("tmux", shutil.which("tmux"), "apt install tmux")
+        self.folder = folder
+        self.home = folder / "far"
+        (self.home / "tmux").mkdir(parents=True)
+        (self.home / "tmux").chmod(0o700)
+        (folder / "work").mkdir(exist_ok=True)
+        self.variables = {
+            "HOME": str(self.home),
+            "TMUX_TMPDIR": str(self.home / "tmux"),
+            "JUPYTER_RUNTIME_DIR": str(self.runtime()),
+        }
+        extra = "SetEnv " + " ".join(f"{name}={value}" for name, value in self.variables.items())
+        self.sshd = Sshd(folder / "sshd", extra=extra).start()
+        self.config = self.sshd.write_config(folder / "near")
+
+    def close(self) -> None:
+        self.sshd.stop()
+        end_all("HOME", self.home)
+
+    def _way(self) -> str:
+        return (
+            f'kind = "ssh"\nhost = "{self.sshd.name}"\nssh_config = "{self.config}"\ntransport = "{self.transport}"\n'
+            f'environment = "venv:{sys.prefix}"\n'
+        )
+
+    def _state(self) -> Path:
+        return self.home / ".local/state/jupyterctl"
+
+    def runtime(self) -> Path:
+        return self.home / "runtime"
+
+
+class Ssh(Elsewhere):
+    """Runs there."""
+
+    def profile(self) -> str:
+        return self._way()
+
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """The machine does not answer; what runs there knows nothing of it."""
+        self.sshd.stop()
         try:
             yield
         finally:
-            for process in stopped:
-                with suppress(psutil.NoSuchProcess):
-                    process.resume()
+            self.sshd.start()
+
+    def processes(self, run_id: str) -> list[psutil.Process]:
+        return marked(run_id)
+
+    def files(self, run_id: str) -> list[Path]:
+        return [path for path in (self._state() / "local").rglob("*") if run_id in str(path)]
+
+
+class SshServers(Elsewhere):
+    """Servers there, in tmux."""
+
+    def profile(self, *, server: str = "") -> str:
+        return f'{self._way()}workdir = "{self.folder / "work"}"\n[server]\n{server}\n'
+
+    def kept(self, home: Path) -> Path:  # noqa: ARG002 - nothing of it is here
+        return self._state() / "servers/there"
+
+    def by_hand(self, root: Path) -> subprocess.Popen[bytes]:
+        inherited = {name: value for name, value in os.environ.items() if name != "JUPYTERCTL_HOME"}
+        return by_hand(root, {**inherited, **self.variables})
+
+    @contextmanager
+    def occupy(self, port: int) -> Iterator[int]:
+        """The link's port, which is one of this machine."""
+        with socket.create_server(("127.0.0.1", port)):
+            yield os.getpid()
+
+    @contextmanager
+    def freeze(self, pid: int) -> Iterator[None]:
+        with frozen(pid, tmux=True):
+            yield
+
+
+def by_hand(root: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A JupyterLab as people start it, in this environment."""
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen([*command, "--allow-root"], cwd=root, env=environment, stdout=quiet, stderr=quiet)
+
+
+@contextmanager
+def frozen(pid: int, *, tmux: bool) -> Iterator[None]:
+    """A process that does nothing; tmux lets a stopped one go on, so it is stopped with it."""
+    stopped = [psutil.Process(pid)]
+    if tmux:
+        stopped.insert(0, psutil.Process(stopped[0].ppid()))
+    for process in stopped:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def marked(run_id: str) -> list[psutil.Process]:
+    """Every process of a run."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("JUPYTERCTL_RUN") == run_id and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def venv() -> Local:

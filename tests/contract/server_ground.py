@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,25 +12,31 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pytest
 
+from jupyterctl import target
 from jupyterctl.core.session import Session
-from jupyterctl.model import PhaseState
+from jupyterctl.model import PhaseState, Server
 from tests.conftest import wait_for
 
 from . import places
 
-PLACES = {"local-tmux": places.LocalServers(tmux=True), "local-alone": places.LocalServers(tmux=False)}
+PLACES: dict[str, places.ServerPlace] = {
+    "local-tmux": places.LocalServers(tmux=True),
+    "local-alone": places.LocalServers(tmux=False),
+    "ssh": places.SshServers("paramiko"),
+}
 COUNT = "import time\nfor _ in range(6000):\n    time.sleep(0.1)"
 
 
 @pytest.fixture(params=PLACES)
 def place(
     request: pytest.FixtureRequest, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> places.ServerPlace:
+) -> Iterator[places.ServerPlace]:
     """One place, with a profile named `there` for it."""
     made = PLACES[request.param]
-    made.hide(monkeypatch, tmp_path)
+    made.open(monkeypatch, tmp_path)
     describe(made, home)
-    return made
+    yield made
+    made.close()
 
 
 def describe(place: places.ServerPlace, home: Path, name: str = "there", server: str = "") -> None:
@@ -57,6 +62,11 @@ class Labs:
         assert pid
         return pid
 
+    def others(self, name: str = "there") -> list[Server]:
+        """The servers at the place that nobody started from here."""
+        where = target.load(self.session.profile(name).kind).create(self.session.profile(name))
+        return [server for server in where.servers() if not server.name]
+
     def token(self, name: str = "there") -> str:
         """The token that its address carries."""
         return parse_qs(urlsplit(self.session.server_url(name)).query)["token"][0]
@@ -76,7 +86,7 @@ class Labs:
         """Start a kernel, and give it something to do; its id."""
         kernel = self.ask("POST", "/api/kernels", {"name": "python3"}, name)["id"]
         if code is not None:
-            self._execute(kernel, code)
+            self._execute(kernel, code, name)
             wait_for(lambda: self.state(kernel, name) == "busy")
         return kernel
 
@@ -86,11 +96,12 @@ class Labs:
             (one["execution_state"] for one in self.ask("GET", "/api/kernels", name=name) if one["id"] == kernel), ""
         )
 
-    @staticmethod
-    def _execute(kernel: str, code: str) -> None:
+    def _execute(self, kernel: str, code: str, name: str) -> None:
         from jupyter_client import BlockingKernelClient
 
-        client = BlockingKernelClient(connection_file=f"{os.environ['JUPYTER_RUNTIME_DIR']}/kernel-{kernel}.json")
+        server = psutil.Process(self.session.status(name).pid)
+        folder = server.environ()["JUPYTER_RUNTIME_DIR"]
+        client = BlockingKernelClient(connection_file=f"{folder}/kernel-{kernel}.json")
         client.load_connection_file()
         client.start_channels()
         client.wait_for_ready(timeout=60)

@@ -22,12 +22,16 @@ from .server_ground import COUNT, Labs, arguments, describe, gone, labs, place
 
 __all__ = ["labs", "place"]
 
+STEPS = ["environment", "process", "address", "http"]
 
-def test_a_start_goes_step_by_step(labs: Labs) -> None:
+
+def test_a_start_goes_step_by_step(labs: Labs, place: ServerPlace) -> None:
+    """A place elsewhere has more steps: those of the way to it come first, and the link is the last."""
     phases = list(labs.session.start_server("there"))
-    assert [phase.name for phase in phases if phase.state is PhaseState.DONE] == [
-        "environment", "process", "address", "http",
-    ]  # fmt: skip
+    done = [phase.name for phase in phases if phase.state is PhaseState.DONE]
+    assert done == list(dict.fromkeys(phase.name for phase in phases))
+    assert [name for name in done if name in STEPS] == STEPS
+    assert done[-1] == ("http" if place.here else "link")
     status = labs.session.status("there")
     assert (status.state, status.link.state, status.health.http) == ("running", "up", "ok")
     assert status.root == str(labs.folder)
@@ -89,12 +93,12 @@ def test_a_killed_server_comes_back_at_its_address(labs: Labs) -> None:
     assert labs.session.server_url("there") == url
 
 
-def test_a_start_whose_tool_is_killed_goes_on(labs: Labs, home: Path) -> None:
+def test_a_start_whose_tool_is_killed_goes_on(labs: Labs, place: ServerPlace, home: Path) -> None:
     code = "from jupyterctl.core.session import Session; list(Session().start_server('there'))"
     tool = subprocess.Popen([sys.executable, "-c", code], cwd=labs.folder)
-    pid_file = home / "state/servers/there/pid"
+    pid_file = place.kept(home) / "pid"
     pid = wait_for(lambda: pid_file.exists() and int(pid_file.read_text() or 0))
-    wait_for(lambda: not (home / "state/servers/there/environment").exists())
+    wait_for(lambda: not (place.kept(home) / "environment").exists())
     tool.kill()
     tool.wait(PATIENCE)
     assert labs.start() == pid
@@ -107,12 +111,12 @@ def test_the_token_is_nowhere_to_be_seen(labs: Labs, place: ServerPlace, home: P
     assert len(bytes.fromhex(token)) == 32
     assert not any(token in line for line in arguments())
     assert token not in labs.session.server_log("there")
-    log = home / "state/servers/there/server.log"
+    log = place.kept(home) / "server.log"
     assert "Jupyter Server" in log.read_text()
     assert token not in log.read_text()
     shown = [labs.session.overview(), labs.session.status("there"), labs.session.store.server("there")]
     assert token not in repr(shown)
-    kept = home / "state/servers/there/token"
+    kept = place.kept(home) / "token"
     assert kept.read_text() == token
     assert kept.stat().st_mode & 0o077 == 0
     assert not [
@@ -128,7 +132,8 @@ def test_the_token_is_nowhere_to_be_seen(labs: Labs, place: ServerPlace, home: P
 def test_one_started_by_hand_is_adopted(labs: Labs, place: ServerPlace) -> None:
     server = place.by_hand(labs.folder)
     try:
-        wait_for(lambda: [one.pid for one in labs.session.other_servers()] == [server.pid])
+        wait_for(lambda: [one.pid for one in labs.others()] == [server.pid])
+        assert [one.pid for one in labs.session.other_servers()] == ([server.pid] if place.here else [])
         assert labs.start() == server.pid
         status = labs.session.status("there")
         assert status.adopted
@@ -146,7 +151,7 @@ def test_one_started_by_hand_is_adopted(labs: Labs, place: ServerPlace) -> None:
 def test_others_are_listed_and_left_alone(labs: Labs, place: ServerPlace, tmp_path: Path) -> None:
     server = place.by_hand(tmp_path)
     try:
-        (other,) = wait_for(labs.session.other_servers)
+        (other,) = wait_for(labs.others)
         assert (other.pid, other.root, other.name) == (server.pid, str(tmp_path), "")
         assert other.url
         assert "token" not in other.url
@@ -210,18 +215,18 @@ def test_who_has_the_port_is_named(labs: Labs, place: ServerPlace) -> None:
     assert labs.session.status("there").link.port == port
 
 
-def test_ghosts_are_not_believed(labs: Labs, tmp_path: Path) -> None:
+def test_ghosts_are_not_believed(labs: Labs, place: ServerPlace, tmp_path: Path) -> None:
     """Records of servers that are gone, whose pid and port others have now."""
     labs.start()
     url = labs.session.status("there").link.url
     sleeping = subprocess.Popen(["sleep", "600"])
     try:
         ghost = {"pid": sleeping.pid, "url": url, "token": "0" * 48, "root_dir": str(tmp_path), "port": 1, "sock": ""}
-        (tmp_path / f"runtime/jpserver-{sleeping.pid}.json").write_text(json.dumps(ghost))
-        older = tmp_path / f"runtime/jpserver-{os.getpid()}.json"
+        (place.runtime() / f"jpserver-{sleeping.pid}.json").write_text(json.dumps(ghost))
+        older = place.runtime() / f"jpserver-{os.getpid()}.json"
         older.write_text(json.dumps({**ghost, "pid": os.getpid(), "token": labs.token()}))
         os.utime(older, (1, 1))
-        assert labs.session.other_servers() == []
+        assert labs.others() == []
         haunted = Labs(tmp_path / "work")
         haunted.session.cwd = tmp_path
         describe_ghost = haunted.session.status("there")
