@@ -18,6 +18,7 @@ from msgspec import Meta
 from .. import model
 from ..errors import TargetError, UnreachableError
 from ..model import (
+    Address,
     Bundle,
     Check,
     CheckState,
@@ -26,6 +27,7 @@ from ..model import (
     Listing,
     Needs,
     Phase,
+    PhaseState,
     Plan,
     Profile,
     Run,
@@ -41,8 +43,22 @@ if TYPE_CHECKING:
     from ..transport.ssh.way import Ask, Report
 
 ALIASES: tuple[str, ...] = ()
+OPEN = ("--ServerApp.ip=0.0.0.0", "--ServerApp.allow_remote_access=True")
+"""What a lab is told that is reached directly."""
 WAIT_SECONDS = 0.5
 """How long the machine waits for news of a run whose journal is asked for again."""
+
+
+class Listening(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[server]` table of a machine that others use too."""
+
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port that the lab listens on there; 0 lets it choose a free one")
+    ] = 0
+    socket: Annotated[
+        bool,
+        Meta(description="Listen on a unix socket there that only you can open, instead of a port of the loopback"),
+    ] = False
 
 
 class Settings(model.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,7 +103,14 @@ class Settings(model.Settings, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["tell", "restart"],
         Meta(description="What to do when the machine comes back without the lab: tell, or start it again"),
     ] = "tell"
-    server: ServerSettings = ServerSettings()
+    link: Annotated[
+        Literal["tunnel", "direct"],
+        Meta(
+            description="How the lab is reached: through the ssh connection, or directly at the machine's address,"
+            " where the network between is trusted"
+        ),
+    ] = "tunnel"
+    server: Listening = Listening()
 
 
 def create(profile: Profile) -> Ssh:
@@ -115,11 +138,16 @@ class Ssh:
     def __init__(self, profile: Profile) -> None:
         assert isinstance(profile.settings, Settings)  # noqa: S101 - validated as this kind's
         self.profile = profile
-        self.settings = profile.settings
+        self.settings = _reachable(profile.settings)
         self.site = f"{profile.kind} {profile.name}"
         self.route = (self.settings.host, self.settings.transport, self.settings.ssh_config or "")
-        self.broker = Broker(profile)
+        self.broker = Broker(msgspec.structs.replace(profile, settings=self.settings))
+        self.direct = self.settings.link == "direct"
         self._asked: tuple[str, int] | None = None
+
+    @property
+    def _config(self) -> Path | None:
+        return Path(self.settings.ssh_config).expanduser() if self.settings.ssh_config else None
 
     # -- the way -------------------------------------------------------------------------------------------------
 
@@ -156,13 +184,12 @@ class Ssh:
         from ..transport.carrier import Carrier
         from ..transport.ssh.open import connect
 
-        config = Path(self.settings.ssh_config).expanduser() if self.settings.ssh_config else None
         way = connect(
             self.settings.host,
             ask=ask,
             report=report,
             transport=self.settings.transport,
-            config=config,
+            config=self._config,
             keep_passwords=self.settings.keep_passwords,
         )
         form, _, path = self.settings.environment.partition(":")
@@ -197,7 +224,13 @@ class Ssh:
     # -- the server ------------------------------------------------------------------------------------------------
 
     def start(self, spec: ServerSpec) -> Iterator[Phase]:
-        """Start the lab there, step by step."""
+        """Start the lab there, step by step; warnings are steps too."""
+        if self.direct:
+            detail = "everybody who reaches the machine's port meets its login page: trust the network between"
+            yield Phase(name="warning", state=PhaseState.DONE, detail=detail)
+        if self.broker.call("facts")["programs"]["sbatch"]:
+            detail = "the machine has Slurm: if it is a login node, reach a compute node through it by ProxyJump"
+            yield Phase(name="warning", state=PhaseState.DONE, detail=detail)
         for phase in self.broker.items("start", spec=self._spec(spec)):
             yield msgspec.convert(phase, Phase)
 
@@ -205,7 +238,7 @@ class Ssh:
         """A lab chooses its port itself unless the profile names one: the link has one of its own."""
         port = self.settings.server.port
         known = {"root": spec.root, "token": spec.token} if spec else {}
-        return {"name": self.profile.name, "port": port, **known}
+        return {"name": self.profile.name, "port": port, "socket": self.settings.server.socket, **known}
 
     def servers(self) -> list[Server]:
         """Every lab of this account there."""
@@ -225,9 +258,18 @@ class Ssh:
         place = found["place"].replace("this machine", self.settings.host)
         return msgspec.convert({**found, "kind": self.profile.kind, "place": place}, Server)
 
-    def address(self, server: Server) -> Dial:
-        """Where the link must lead."""
-        return _dial(self.broker.call("address", server=server))
+    def address(self, server: Server) -> Address | Dial:
+        """Where the link must lead; the machine's own address where it is reached directly."""
+        found = self.broker.call("address", server=server)
+        dial = _dial(found)
+        if self.settings.link == "tunnel":
+            return dial
+        from ..transport.ssh.route import resolve
+
+        host = resolve(self.settings.host, config=self._config).host
+        scheme = "https" if found["url"].startswith("https") else "http"
+        bracketed = f"[{host}]" if ":" in host else host
+        return Address(url=f"{scheme}://{bracketed}:{dial.port}{dial.base_url}", token=dial.token)
 
     def stop(self, server: Server) -> None:
         """End it there."""
@@ -243,7 +285,7 @@ class Ssh:
         import shlex
 
         command = self.broker.call("shell", server=server)
-        config = ["-F", str(Path(self.settings.ssh_config).expanduser())] if self.settings.ssh_config else []
+        config = ["-F", str(self._config)] if self._config else []
         return ["ssh", "-t", *config, self.settings.host, "exec " + shlex.join(command)]
 
     # -- files -----------------------------------------------------------------------------------------------------
@@ -278,8 +320,8 @@ class Ssh:
         """Each step of the way, then what the machine has."""
         try:
             for phase in self._opening(anew=False):
-                if phase.state is not model.PhaseState.DOING:
-                    state = CheckState.OK if phase.state is model.PhaseState.DONE else CheckState.FAIL
+                if phase.state is not PhaseState.DOING:
+                    state = CheckState.OK if phase.state is PhaseState.DONE else CheckState.FAIL
                     yield Check(name=phase.name, state=state, detail=f"{phase.detail} ({phase.seconds * 1000:.0f} ms)")
         except TargetError as error:
             yield Check(name="way", state=CheckState.FAIL, detail=error.message, fix=error.hint)
@@ -337,6 +379,14 @@ class Ssh:
     def discard(self, handle: dict[str, str]) -> None:
         """Remove its directory there."""
         self.broker.call("discard", handle=handle)
+
+
+def _reachable(settings: Settings) -> Settings:
+    """The settings, with what a lab needs that is reached at the machine's own address."""
+    if settings.link == "tunnel":
+        return settings
+    args = (*OPEN, *(arg for arg in settings.server.args if arg not in OPEN))
+    return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, args=args))
 
 
 def _dial(found: dict[str, Any]) -> Dial:

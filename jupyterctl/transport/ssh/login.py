@@ -103,7 +103,9 @@ class Login:
             if found is not None:
                 break
             if attempt:
-                question = Question(kind="passphrase", text=f"{question.text.partition(' (')[0]} (that was not it)", about=key.file)
+                question = Question(
+                    kind="passphrase", text=f"{question.text.partition(' (')[0]} (that was not it)", about=key.file
+                )
             passphrase, kept = self._asker.secret(question)
             self._dialogue.rested()
             if passphrase is None:
@@ -178,7 +180,8 @@ class Login:
         route, unanswered = self._route, self._asker.unanswered
         if unanswered is not None:
             return RefusedError(
-                f"`{route.login}` needs {_wanted(unanswered)}, and nobody is here to give it", _way_out(unanswered, route)
+                f"`{route.login}` needs {_wanted(unanswered)}, and nobody is here to give it",
+                _way_out(unanswered, route),
             )
         message = f"`{route.login}` refuses the login: {self._what_was_tried()}"
         if self.notes:
@@ -197,7 +200,9 @@ class Login:
     def _cut_off(self, error: Exception) -> JupyterctlError:
         """The machine ended the connection during the login, or the line did."""
         if not self._dialogue.parting:
-            return UnreachableError(f"`{self._route.login}`: the connection ended during the login: {error}", "try again")
+            return UnreachableError(
+                f"`{self._route.login}`: the connection ended during the login: {error}", "try again"
+            )
         if "too many" in str(error).lower():
             return RefusedError(
                 f"`{self._route.login}` gave up after {len(self.tried)} keys: {error}",
@@ -228,4 +233,3 @@ def _way_out(question: Question, route: Route) -> str:
     if question.kind == "passphrase":
         return f"give the key to the agent: ssh-add {question.about}"
     return f"do it where somebody can type, or put a key there: ssh-copy-id {route.name}"
-
