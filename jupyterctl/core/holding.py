@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import structs
 
-from ..errors import JupyterctlError, UnreachableError
+from ..errors import JupyterctlError, TargetError, UnreachableError
 from ..model import Address, Dial, Link, LinkState, Phase, Profile, now
 from ..target import load
 from ..transport import jupyter_api, routes
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..target import Distant
     from ..transport.carrier import Carrier
     from ..transport.listener import Listener
+    from ..transport.ssh.way import Report
 
 TICK = 0.25
 WATCHED_SECONDS = 20.0
@@ -54,7 +55,7 @@ class Holding:
         self._link = Link(name=profile.name, state=LinkState.DOWN, pid=os.getpid(), since=now())
         self._lock = threading.RLock()
         self._carrier: Carrier | None = None
-        self._up = threading.Condition(self._lock)
+        self._proving = threading.Lock()
         self._news = threading.Event()
         self._watched_until = 0.0
         self._urged = False
@@ -147,29 +148,52 @@ class Holding:
         carrier = self._carrier
         if carrier is not None and anew and not _answers(carrier):
             carrier.close()
-        if carrier is None or carrier.way.closed.is_set():
-            try:
-                self._take(self.target.open(ask, steps.begin))
-            except RefusedError as error:
-                self._refuse(error)
-                raise
-        if self._listener is not None:
-            self._prove(steps)
+        if self._open_one() is None:
+            self._log_in(ask, steps.begin)
+        if anew and self._listener is not None:
+            self._prove(steps, again=True)
 
-    def carrier(self, ask: Ask) -> Carrier:
-        """The open way, opened for a person where it is not."""
+    def _log_in(self, ask: Ask, report: Report) -> None:
+        """One attempt; others hear of what it ends in, unless one of them was luckier."""
+        try:
+            self._take(self.target.open(ask, report))
+        except RefusedError as error:
+            if self._open_one() is None:
+                self._refuse(error)
+            raise
+        except JupyterctlError as error:
+            if self._open_one() is None and not self._closed:
+                self._tell(LinkState.DOWN, error)
+            raise
+
+    def _open_one(self) -> Carrier | None:
         with self._lock:
-            carrier = self._carrier
-        if carrier is not None and not carrier.way.closed.is_set():
+            return None if self._carrier is None or self._carrier.way.closed.is_set() else self._carrier
+
+    def carrier(self, ask: Ask | None) -> Carrier:
+        """The open way, opened for a person where it is not.
+
+        With nobody to ask (None), UnreachableError comes at once while it is being tried by itself.
+        """
+        if (carrier := self._open_one()) is not None:
             return carrier
-        if self._link.error and not self._watched and self._refused is None and self._listener is not None:
+        if self._link.error and self._in_vain(ask):
             raise UnreachableError(self._link.error, self._link.hint)
-        for _ in self.open(ask, anew=False):
-            pass
-        carrier = self._carrier
-        if carrier is None:
+        try:
+            for _ in self.open(ask or _nobody, anew=False):
+                pass
+        except TargetError as error:
+            raise error if ask else UnreachableError(error.message, error.hint) from error
+        if (carrier := self._open_one()) is None:
             raise UnreachableError(f"the way to `{self.profile.name}` was lost again", "try again")
         return carrier
+
+    def _in_vain(self, ask: Ask | None) -> bool:
+        """Whether another attempt now would only make somebody wait."""
+        if ask is None and (self._watched or self._refused is not None):
+            self._knocked()
+            return True
+        return not self._watched and self._refused is None and self._listener is not None
 
     def _take(self, carrier: Carrier) -> None:
         """A way has been opened: it is the one from now on, unless another one is up already."""
@@ -202,12 +226,15 @@ class Holding:
         with self._lock:
             if self.port != port:
                 self.stop_listening()
-                listener = Listener(port, wanted=self._knocked, story=self._story)
+                listener = Listener(port, wanted=self._knocked, absent=self._absent, story=self._story)
                 listener.start()
                 self._listener, self.port = listener, port
             self._dial = dial or self._dial
             if self._carrier is not None and self._dial is not None and self._listener is not None:
                 self._listener.use(self._carrier.way, _destination(self._dial))
+            found_again = dial is not None and self._link.state is LinkState.GONE
+        if found_again:
+            self._tell(LinkState.UP)
         self._news.set()
 
     def stop_listening(self) -> None:
@@ -224,11 +251,14 @@ class Holding:
         if port is not None:
             self.listen(port)
 
-    def _prove(self, steps: Steps) -> None:
-        """See that the lab answers through the link, finding it anew where it does not listen where it did."""
+    def _prove(self, steps: Steps, *, again: bool) -> None:
+        """See that the lab answers through the link, finding it anew where it does not listen where it did.
+
+        `again`: one that is gone is started again where the profile wants that.
+        """
         if self._dial is None or not self._answers():
             steps.begin("server", "")
-            self._find()
+            self._find(again=again)
         steps.begin("tunnel", f"127.0.0.1:{self.port}")
         listener, carrier, dial = self._listener, self._carrier, self._dial
         if listener is None or carrier is None or dial is None:
@@ -255,17 +285,29 @@ class Holding:
     def _address(self, dial: Dial) -> Address:
         return Address(url=f"http://127.0.0.1:{self.port}{dial.base_url}", token=dial.token)
 
-    def _find(self) -> None:
-        """Ask the machine where the lab listens; where it is gone, start it again if the profile wants that."""
-        carrier = self._carrier
+    def _find(self, *, again: bool) -> None:
+        """Ask the machine where the lab listens; who has said it meanwhile knows better."""
+        carrier, before = self._carrier, self._dial
         if carrier is None:
             raise UnreachableError(f"`{self.profile.name}` is not connected")
         try:
-            self._dial = self.target.dial(carrier)
+            found = self.target.dial(carrier, again=again)
         except JupyterctlError as error:
-            self._dial = None
-            self._tell(LinkState.GONE, error)
+            if self._now_at(before, None) and not isinstance(error, UnreachableError):
+                self._tell(LinkState.GONE, error)
             raise
+        self._now_at(before, found)
+
+    def _now_at(self, before: Dial | None, found: Dial | None) -> bool:
+        with self._lock:
+            unchanged = self._dial is before
+            if unchanged:
+                self._dial = found
+            return unchanged
+
+    def _absent(self) -> None:
+        """The machine has said that nobody listens where the lab did."""
+        threading.Thread(target=self._prove_quietly, kwargs={"again": False}, daemon=True).start()
 
     # -- by itself ------------------------------------------------------------------------------------------------
 
@@ -300,18 +342,23 @@ class Holding:
                 threading.Thread(target=_ask, args=(carrier,), daemon=True).start()
             if not proven:
                 proven = True
-                threading.Thread(target=self._prove_quietly, daemon=True).start()
+                threading.Thread(target=self._prove_quietly, kwargs={"again": True}, daemon=True).start()
         return way.why or "the connection was closed"
 
-    def _prove_quietly(self) -> None:
-        with suppress(JupyterctlError):
-            self._prove(Steps(lambda _: None))
+    def _prove_quietly(self, *, again: bool) -> None:
+        """One at a time: its own requests may find the lab absent too."""
+        if self._proving.acquire(blocking=False):
+            try:
+                with suppress(JupyterctlError):
+                    self._prove(Steps(lambda _: None), again=again)
+            finally:
+                self._proving.release()
 
     def _bring_back(self) -> None:
-        """Try until the way is open; only a link is worth it, and only a person gets past a refusal."""
+        """Try until the way is open, for a link or while somebody looks; only a person gets past a refusal."""
         back_off = BackOff(time.monotonic())
         while self._carrier is None and not self._closed:
-            if self._listener is None or self._refused is not None:
+            if self._refused is not None or not (self._listener or self._watched):
                 self._news.wait()
                 self._news.clear()
                 continue
@@ -335,13 +382,8 @@ class Holding:
 
     def _try(self) -> None:
         try:
-            self._take(self.target.open(_nobody, lambda *_: None))
-        except RefusedError as error:
-            if self._carrier is None:
-                self._refuse(error)
-        except JupyterctlError as error:
-            if self._carrier is None and not self._closed:
-                self._tell(LinkState.DOWN, error)
+            with suppress(JupyterctlError):
+                self._log_in(_nobody, lambda *_: None)
         finally:
             with self._lock:
                 self._attempts -= 1
