@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import structs
 
-from ..errors import JupyterctlError, UnreachableError
+from ..errors import JupyterctlError, TargetError, UnreachableError
 from ..model import Address, Dial, Link, LinkState, Phase, Profile, now
 from ..target import load
 from ..transport import jupyter_api, routes
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..target import Distant
     from ..transport.carrier import Carrier
     from ..transport.listener import Listener
+    from ..transport.ssh.way import Report
 
 TICK = 0.25
 WATCHED_SECONDS = 20.0
@@ -54,6 +55,7 @@ class Holding:
         self._link = Link(name=profile.name, state=LinkState.DOWN, pid=os.getpid(), since=now())
         self._lock = threading.RLock()
         self._carrier: Carrier | None = None
+        self._proving = threading.Lock()
         self._news = threading.Event()
         self._watched_until = 0.0
         self._urged = False
@@ -149,32 +151,58 @@ class Holding:
         carrier = self._carrier
         if carrier is not None and anew and not _answers(carrier):
             carrier.close()
-        if carrier is None or carrier.way.closed.is_set():
-            try:
-                self._take(self.target.open(ask, steps.begin))
-            except RefusedError as error:
-                self._refuse(error)
-                raise
-            except UnreachableError as error:
-                self._failed = error, time.monotonic()
-                raise
-        if self._listener is not None:
-            self._prove(steps)
+        if self._open_one() is None:
+            self._log_in(ask, steps.begin)
+        if anew and self._listener is not None:
+            self._prove(steps, again=True)
 
-    def carrier(self, ask: Ask) -> Carrier:
-        """The open way, opened for a person where it is not; what could not be opened just now is not tried again."""
+    def _log_in(self, ask: Ask, report: Report) -> None:
+        """One attempt; others hear of what it ends in, unless one of them was luckier."""
+        try:
+            self._take(self.target.open(ask, report))
+        except RefusedError as error:
+            if self._open_one() is None:
+                self._refuse(error)
+            raise
+        except JupyterctlError as error:
+            if self._open_one() is None and not self._closed:
+                self._failed = error, time.monotonic()
+                self._tell(LinkState.DOWN, error)
+            raise
+
+    def _open_one(self) -> Carrier | None:
+        with self._lock:
+            return None if self._carrier is None or self._carrier.way.closed.is_set() else self._carrier
+
+    def carrier(self, ask: Ask | None) -> Carrier:
+        """The open way, opened for a person where it is not; what could not be opened just now is not tried again.
+
+        With nobody to ask (None), UnreachableError comes at once while it is being tried by itself.
+        """
+        if (carrier := self._open_one()) is not None:
+            return carrier
         with self._opening:
-            carrier = self._carrier
-            if carrier is not None and not carrier.way.closed.is_set():
+            if (carrier := self._open_one()) is not None:
                 return carrier
             failed, when = self._failed
-            if failed is not None and time.monotonic() - when < FRESH_SECONDS:
-                raise failed
-            self._open(ask, Steps(lambda _: None), anew=False)
-            carrier = self._carrier
-        if carrier is None:
+            fresh = failed is not None and time.monotonic() - when < FRESH_SECONDS
+            if fresh or (ask is None and self._in_vain()):
+                known = failed or self._refused or UnreachableError(f"the way to `{self.profile.name}` is not up yet")
+                raise UnreachableError(known.message, known.hint)
+            try:
+                self._open(ask or _nobody, Steps(lambda _: None), anew=False)
+            except TargetError as error:
+                raise error if ask else UnreachableError(error.message, error.hint) from error
+        if (carrier := self._open_one()) is None:
             raise UnreachableError(f"the way to `{self.profile.name}` was lost again", "try again")
         return carrier
+
+    def _in_vain(self) -> bool:
+        """Whether it is tried by itself, or waits for a person, so that an attempt now would only make somebody wait."""
+        tried = self._listener is not None or self._watched or self._refused is not None
+        if tried:
+            self._knocked()
+        return tried
 
     def _take(self, carrier: Carrier) -> None:
         """A way has been opened: it is the one from now on, unless another one is up already."""
@@ -208,12 +236,15 @@ class Holding:
         with self._lock:
             if self.port != port:
                 self.stop_listening()
-                listener = Listener(port, wanted=self._knocked, story=self._story)
+                listener = Listener(port, wanted=self._knocked, absent=self._absent, story=self._story)
                 listener.start()
                 self._listener, self.port = listener, port
             self._dial = dial or self._dial
             if self._carrier is not None and self._dial is not None and self._listener is not None:
                 self._listener.use(self._carrier.way, _destination(self._dial))
+            found_again = dial is not None and self._link.state is LinkState.GONE
+        if found_again:
+            self._tell(LinkState.UP)
         self._news.set()
 
     def stop_listening(self) -> None:
@@ -230,11 +261,14 @@ class Holding:
         if port is not None:
             self.listen(port)
 
-    def _prove(self, steps: Steps) -> None:
-        """See that the lab answers through the link, finding it anew where it does not listen where it did."""
+    def _prove(self, steps: Steps, *, again: bool) -> None:
+        """See that the lab answers through the link, finding it anew where it does not listen where it did.
+
+        `again`: one that is gone is started again where the profile wants that.
+        """
         if self._dial is None or not self._answers():
             steps.begin("server", "")
-            self._find()
+            self._find(again=again)
         steps.begin("tunnel", f"127.0.0.1:{self.port}")
         listener, carrier, dial = self._listener, self._carrier, self._dial
         if listener is None or carrier is None or dial is None:
@@ -261,17 +295,29 @@ class Holding:
     def _address(self, dial: Dial) -> Address:
         return Address(url=f"http://127.0.0.1:{self.port}{dial.base_url}", token=dial.token)
 
-    def _find(self) -> None:
-        """Ask the machine where the lab listens; where it is gone, start it again if the profile wants that."""
-        carrier = self._carrier
+    def _find(self, *, again: bool) -> None:
+        """Ask the machine where the lab listens; who has said it meanwhile knows better."""
+        carrier, before = self._carrier, self._dial
         if carrier is None:
             raise UnreachableError(f"`{self.profile.name}` is not connected")
         try:
-            self._dial = self.target.dial(carrier)
+            found = self.target.dial(carrier, again=again)
         except JupyterctlError as error:
-            self._dial = None
-            self._tell(LinkState.GONE, error)
+            if self._now_at(before, None) and not isinstance(error, UnreachableError):
+                self._tell(LinkState.GONE, error)
             raise
+        self._now_at(before, found)
+
+    def _now_at(self, before: Dial | None, found: Dial | None) -> bool:
+        with self._lock:
+            unchanged = self._dial is before
+            if unchanged:
+                self._dial = found
+            return unchanged
+
+    def _absent(self) -> None:
+        """The machine has said that nobody listens where the lab did."""
+        threading.Thread(target=self._prove_quietly, kwargs={"again": False}, daemon=True).start()
 
     # -- by itself ------------------------------------------------------------------------------------------------
 
@@ -306,18 +352,23 @@ class Holding:
                 threading.Thread(target=_ask, args=(carrier,), daemon=True).start()
             if not proven:
                 proven = True
-                threading.Thread(target=self._prove_quietly, daemon=True).start()
+                threading.Thread(target=self._prove_quietly, kwargs={"again": True}, daemon=True).start()
         return way.why or "the connection was closed"
 
-    def _prove_quietly(self) -> None:
-        with suppress(JupyterctlError):
-            self._prove(Steps(lambda _: None))
+    def _prove_quietly(self, *, again: bool) -> None:
+        """One at a time: its own requests may find the lab absent too."""
+        if self._proving.acquire(blocking=False):
+            try:
+                with suppress(JupyterctlError):
+                    self._prove(Steps(lambda _: None), again=again)
+            finally:
+                self._proving.release()
 
     def _bring_back(self) -> None:
-        """Try until the way is open; only a link is worth it, and only a person gets past a refusal."""
+        """Try until the way is open, for a link or while somebody looks; only a person gets past a refusal."""
         back_off = BackOff(time.monotonic())
         while self._carrier is None and not self._closed:
-            if self._listener is None or self._refused is not None:
+            if self._refused is not None or not (self._listener or self._watched):
                 self._news.wait()
                 self._news.clear()
                 continue
@@ -340,14 +391,8 @@ class Holding:
 
     def _try(self) -> None:
         try:
-            self._take(self.target.open(_nobody, lambda *_: None))
-        except RefusedError as error:
-            if self._carrier is None:
-                self._refuse(error)
-        except JupyterctlError as error:
-            self._failed = error, time.monotonic()
-            if self._carrier is None and not self._closed:
-                self._tell(LinkState.DOWN, error)
+            with suppress(JupyterctlError):
+                self._log_in(_nobody, lambda *_: None)
         finally:
             with self._lock:
                 self._attempts -= 1

@@ -134,7 +134,7 @@ class Keeper:
             holding.stop_listening()
             yield "result", None
         elif do == "call":
-            carrier = holding.carrier(conversation.ask)
+            carrier = holding.carrier(None if request.get("glance") else conversation.ask)
             settings = request["profile"]["settings"]
             yield from carrier.call(request["method"], self.name, settings, request["arguments"])
         elif do == "stream":

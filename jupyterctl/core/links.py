@@ -47,10 +47,10 @@ def reconnect(where: Place) -> Iterator[Phase]:
 
 
 def let_go(where: Place) -> None:
-    """The link is no longer wanted; its port stays the profile's."""
-    where.store.let_go(where.name)
+    """The link, if there is one, is no longer wanted; its port stays the profile's."""
     at = distant(where.target)
     if at is not None:
+        where.store.let_go(where.name)
         at.let_go()
 
 

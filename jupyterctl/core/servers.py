@@ -116,6 +116,7 @@ def start(where: Place) -> Iterator[Phase]:
             where.keep(server)
     if server is not None and server.adopted:
         yield Phase(name="process", state=PhaseState.DONE, detail=f"started by hand, pid {server.pid}")
+        yield from _link(where)
         return
     yield from _start(where, ServerSpec(name=where.name, port=where.port(), near=where.cwd))
 
@@ -143,6 +144,11 @@ def _reach(where: Place) -> Iterator[Phase]:
 
 def _start(where: Place, spec: ServerSpec) -> Iterator[Phase]:
     yield from where.target.start(spec)
+    yield from _link(where)
+
+
+def _link(where: Place) -> Iterator[Phase]:
+    """Have a link to the server that is up, and see that it answers through it."""
     server = where.find()
     if server is not None and where.target.remote:
         address = where.address(server)
@@ -156,15 +162,15 @@ def stop(where: Place, *, force: bool) -> None:
     """End the server, if there is one; BusyError where kernels compute, unless they may be lost."""
     server = where.find()
     if server is None:
+        links.let_go(where)
         return
     busy = [] if force else busy_kernels(where)
     if busy:
         names = ", ".join(f"`{kernel.path or kernel.name}`" for kernel in busy)
         raise BusyError(f"`{where.name}` is computing: {names}", "wait for it, or add --yes to stop it nonetheless")
+    links.let_go(where)
     where.target.stop(server)
     where.store.forget_server(where.name)
-    if where.target.remote:
-        links.let_go(where)
 
 
 def busy_kernels(where: Place) -> list[Kernel]:

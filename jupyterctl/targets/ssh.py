@@ -203,10 +203,10 @@ class Ssh:
         for item in self.broker.items("make_lab"):
             report(msgspec.convert(item, Step))
 
-    def dial(self, carrier: Carrier) -> Dial:
+    def dial(self, carrier: Carrier, *, again: bool) -> Dial:
         """Where the lab listens; started again after a reboot where the profile says so."""
         server = self._over(carrier, "find", name=self.profile.name, known=None)
-        if server is None and self.settings.on_reboot == "restart":
+        if server is None and again and self.settings.on_reboot == "restart":
             self._over(carrier, "start", spec=self._spec(None))
             server = self._over(carrier, "find", name=self.profile.name, known=None)
         if server is None:
@@ -358,9 +358,9 @@ class Ssh:
         )
 
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
-        """The journal there; asked again for the same, the machine waits a moment for news."""
+        """The journal there; asked again for the same, the machine waits a moment for news. Nobody is asked."""
         wait = WAIT_SECONDS if self._asked == (handle["directory"], offset) else 0.0
-        data, gone = self.broker.call("journal", handle=handle, offset=offset, wait=wait)
+        data, gone = self.broker.glance("journal", handle=handle, offset=offset, wait=wait)
         self._asked = (handle["directory"], offset)
         return base64.b64decode(data), gone
 

@@ -166,7 +166,7 @@ class Elsewhere:
         self.transport = transport
         self.prefix = Path(sys.prefix)
 
-    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:  # noqa: ARG002 - nothing here changes
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         need("tmux", shutil.which("tmux"), "apt install tmux")
         self.folder = folder
         self.home = folder / "far"
@@ -227,7 +227,7 @@ class SshServers(Elsewhere):
     def profile(self, *, server: str = "") -> str:
         return f'{self._way()}workdir = "{self.folder / "work"}"\n[server]\n{server}\n'
 
-    def kept(self, home: Path) -> Path:  # noqa: ARG002 - nothing of it is here
+    def kept(self, home: Path) -> Path:
         return self._state() / "servers/there"
 
     def by_hand(self, root: Path) -> subprocess.Popen[bytes]:
