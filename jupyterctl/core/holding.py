@@ -198,7 +198,7 @@ class Holding:
         return carrier
 
     def _in_vain(self) -> bool:
-        """Whether it is tried by itself, or waits for a person, so that an attempt now would only make somebody wait."""
+        """Whether it is tried by itself or waits for a person: an attempt now would only make somebody wait."""
         tried = self._listener is not None or self._watched or self._refused is not None
         if tried:
             self._knocked()

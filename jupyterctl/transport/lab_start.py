@@ -96,7 +96,7 @@ def start(plan: Plan) -> Iterator[Phase]:
 
 
 def arguments(plan: Plan, *, root_user: bool) -> list[str]:
-    """The command that becomes the server; the profile's own arguments come last, so they win."""
+    """The command that becomes the server; what the profile's own arguments set is left to them."""
     listening: dict[str, object] = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": plan.spec.port}
     if plan.spec.socket:
         listening = {"ServerApp.sock": _socket(plan), "ServerApp.sock_mode": "0600"}
@@ -108,7 +108,8 @@ def arguments(plan: Plan, *, root_user: bool) -> list[str]:
         **({"ServerApp.allow_root": True} if root_user else {}),
         **_idle(plan.settings.idle_stop),
     }
-    flags = [f"--{name}={value}" for name, value in own.items()]
+    given = {argument.partition("=")[0] for argument in plan.settings.args}
+    flags = [f"--{name}={value}" for name, value in own.items() if f"--{name}" not in given]
     return [str(plan.environment.python), str(LAB), *flags, *plan.settings.args]
 
 
