@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ...errors import MissingLibraryError
-from .way import Ask, Question
+from .route import Route
+from .way import Ask, Question, RefusedError
 
 SERVICE = "jupyterctl ssh"
 """The name in the keyring under which secrets are kept, by what they are for."""
@@ -66,3 +67,19 @@ def _keyring():  # noqa: ANN202
     except ImportError as error:
         raise MissingLibraryError("keeping passwords", "keyring") from error
     return keyring
+
+
+def nobody(question: Question, route: Route) -> RefusedError:
+    """The error for a question that nobody answered."""
+    wanted = f"a {question.kind}"
+    hint = f"do it where somebody can type, or put a key there: ssh-copy-id {route.name}"
+    if question.kind == "prompt":
+        wanted = f"an answer to `{' '.join(question.text.split())}`"
+    elif question.kind == "passphrase":
+        wanted, hint = f"the passphrase of `{question.about}`", f"give the key to the agent: ssh-add {question.about}"
+    elif question.kind == "host-key":
+        return RefusedError(
+            f"the host key of `{route.name}` is not known, and nobody is here to say whether it is right",
+            f"log in once by hand, and compare its fingerprint: ssh {route.name}",
+        )
+    return RefusedError(f"`{route.login}` needs {wanted}, and nobody is here to give it", hint)

@@ -177,7 +177,7 @@ def load(file: str, passphrase: str | None) -> PKey | None:
     from paramiko.pkey import PKey, UnknownKeyType
 
     try:
-        return PKey.from_path(file, passphrase.encode() if passphrase is not None else None)  # type: ignore[arg-type]
+        return PKey.from_path(file, passphrase.encode() if passphrase is not None else None)
     except (PasswordRequiredException, TypeError):
         return None
     except UnknownKeyType as error:

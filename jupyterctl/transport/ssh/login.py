@@ -9,7 +9,7 @@ from paramiko import SSHException
 
 from ...errors import JupyterctlError, UnreachableError
 from .agent import AgentError, open_agent
-from .asking import Asker
+from .asking import Asker, nobody
 from .dialogue import Dialogue, Outcome, Prompts
 from .keys import Key, UnusableError, gather, load, public_half, signer
 from .route import Route
@@ -175,11 +175,9 @@ class Login:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _refused(self) -> RefusedError:
-        route, unanswered = self._route, self._asker.unanswered
-        if unanswered is not None:
-            return RefusedError(
-                f"`{route.login}` needs {_wanted(unanswered)}, and nobody is here to give it", _way_out(unanswered, route)
-            )
+        route = self._route
+        if self._asker.unanswered is not None:
+            return nobody(self._asker.unanswered, route)
         message = f"`{route.login}` refuses the login: {self._what_was_tried()}"
         if self.notes:
             message += f"; {'; '.join(dict.fromkeys(self.notes))}"
@@ -216,16 +214,4 @@ def plain(text: str) -> str:
     'Code: [31m\\n'
     """
     return "".join(character for character in text if character.isprintable() or character in "\n\t")
-
-
-def _wanted(question: Question) -> str:
-    if question.kind == "prompt":
-        return f"an answer to `{' '.join(question.text.split())}`"
-    return f"the passphrase of `{question.about}`" if question.kind == "passphrase" else f"a {question.kind}"
-
-
-def _way_out(question: Question, route: Route) -> str:
-    if question.kind == "passphrase":
-        return f"give the key to the agent: ssh-add {question.about}"
-    return f"do it where somebody can type, or put a key there: ssh-copy-id {route.name}"
 

@@ -64,7 +64,7 @@ class Route(Struct, frozen=True, kw_only=True):
     hash_known_hosts: bool = False
     strict_host_key_checking: str = "ask"
     """`yes`, `ask`, `accept-new` or `no`."""
-    server_alive_interval: int = 0
+    server_alive_interval: float = 0
     """Seconds; 0: nothing is said."""
     server_alive_count: int = 3
     address_family: str = "any"
@@ -76,6 +76,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """Methods of logging in that are allowed, in the order they are tried, of all that ssh has."""
     password_prompts: int = 3
     forward_agent: bool = False
+    session_overrides: tuple[str, ...] = ()
+    """Options for the ssh program where the configuration would have it do something else than run a command."""
     needs_openssh: str = ""
     """Why only the ssh program can go this way, in words; empty where paramiko can."""
 
@@ -132,6 +134,9 @@ def resolve(host: str, *, config: Path | None = None, jump: str = "") -> Route:
         options = read(name, user, port, config, jump)
     return _route(name, options, config)
 
+
+_SESSION = {"SessionType": "default", "ForkAfterAuthentication": "no", "StdinNull": "no", "ForwardX11": "no"}
+"""What a session of ours is like; older programs do not know the first three, and then do not say them."""
 
 Options = Mapping[str, list[str]]
 """By the option's name in lower case, each value a line's."""
@@ -208,6 +213,9 @@ def _route(name: str, options: Options, config: Path | None) -> Route:
         authentications=authentications,
         password_prompts=int(first("numberofpasswordprompts", "3")),
         forward_agent=on("forwardagent"),
+        session_overrides=tuple(
+            f"{key}={value}" for key, value in _SESSION.items() if first(key.lower(), value).lower() != value
+        ),
         needs_openssh=_needs(on, authentications, identities),
     )
 
