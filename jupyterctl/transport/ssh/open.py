@@ -133,7 +133,11 @@ class _Opening:
     def _exchange_keys(self, ssh: LoginTransport, route: Route, carrier: _Carrier) -> None:
         """Agree on keys with the machine, and see that it is the one we know."""
         known = hostkeys.look_up(route)
-        ssh.ask_for(known.algorithms([each for each in route.host_key_algorithms if each in ssh.preferred_keys] or ssh.preferred_keys))
+        ssh.ask_for(
+            known.algorithms(
+                [each for each in route.host_key_algorithms if each in ssh.preferred_keys] or ssh.preferred_keys
+            )
+        )
         ssh.banner_timeout = ssh.handshake_timeout = self._timeout
         done = threading.Event()
         ssh.start_client(event=done)
@@ -200,9 +204,13 @@ def _no_connection(ssh: LoginTransport, route: Route, carrier: _Carrier, seconds
     if error is not None and "protocol version" in str(error):
         return RefusedError(f"what answers at {route.address} is no ssh server", "is it the right port?")
     if ssh.is_active():
-        return UnreachableError(f"{route.address} accepts connections and says nothing for {seconds:g} s", "it may be busy, or a firewall's")
+        return UnreachableError(
+            f"{route.address} accepts connections and says nothing for {seconds:g} s", "it may be busy, or a firewall's"
+        )
     said = f": {ssh.parting}" if ssh.parting else " before any login"
-    return UnreachableError(f"{route.address} closed the connection{said}", "it may be busy, or shut this machine out for a while")
+    return UnreachableError(
+        f"{route.address} closed the connection{said}", "it may be busy, or shut this machine out for a while"
+    )
 
 
 def _description(route: Route, ssh: LoginTransport, by: str) -> str:
