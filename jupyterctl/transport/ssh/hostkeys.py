@@ -179,14 +179,18 @@ def _unknown(route: Route, known: Known, kind: str, key: bytes, ask: Ask) -> Non
             f"add it to {file or 'a known_hosts file'}: ssh-keyscan -p {route.port} {route.host}",
         )
     if route.strict_host_key_checking == "ask":
-        answer = ask(Question(kind="host-key", text=_text(route, known, kind, key, file), secret=False, about=route.login))
+        answer = ask(
+            Question(kind="host-key", text=_text(route, known, kind, key, file), secret=False, about=route.login)
+        )
         if answer is None:
             raise RefusedError(
                 f"the host key of `{route.name}` is not known, and nobody is here to say whether it is right",
                 f"log in once by hand, and compare {fingerprint(key)}: ssh {route.name}",
             )
         if answer.strip().lower() not in {"yes", "y"}:
-            raise RefusedError(f"the host key of `{route.name}` was not accepted", "ask who runs it for its fingerprint")
+            raise RefusedError(
+                f"the host key of `{route.name}` was not accepted", "ask who runs it for its fingerprint"
+            )
     if file:
         remember(file, known.name, kind, key, hashed=route.hash_known_hosts)
 
@@ -227,4 +231,3 @@ def hash_name(name: str) -> str:
     salt = os.urandom(20)
     digest = hmac.digest(salt, name.encode(), "sha1")
     return "|1|" + "|".join(base64.b64encode(each).decode() for each in (salt, digest))
-

@@ -103,7 +103,9 @@ class Login:
             if found is not None:
                 break
             if attempt:
-                question = Question(kind="passphrase", text=f"{question.text.partition(' (')[0]} (that was not it)", about=key.file)
+                question = Question(
+                    kind="passphrase", text=f"{question.text.partition(' (')[0]} (that was not it)", about=key.file
+                )
             passphrase, kept = self._asker.secret(question)
             self._dialogue.rested()
             if passphrase is None:
@@ -195,7 +197,9 @@ class Login:
     def _cut_off(self, error: Exception) -> JupyterctlError:
         """The machine ended the connection during the login, or the line did."""
         if not self._dialogue.parting:
-            return UnreachableError(f"`{self._route.login}`: the connection ended during the login: {error}", "try again")
+            return UnreachableError(
+                f"`{self._route.login}`: the connection ended during the login: {error}", "try again"
+            )
         if "too many" in str(error).lower():
             return RefusedError(
                 f"`{self._route.login}` gave up after {len(self.tried)} keys: {error}",
@@ -214,4 +218,3 @@ def plain(text: str) -> str:
     'Code: [31m\\n'
     """
     return "".join(character for character in text if character.isprintable() or character in "\n\t")
-

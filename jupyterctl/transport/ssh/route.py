@@ -288,4 +288,3 @@ def _needs(on: Callable[..., bool], authentications: tuple[str, ...], identities
         if blob is not None and b"sk-" in blob[:8]:
             return f"`{file}` is a security key's"
     return ""
-

@@ -18,7 +18,9 @@ HINT = "try again once it is up"
 class Session:
     """Implements `way.Stream`; `subsystem` takes the command for the name of one."""
 
-    def __init__(self, pump: Pump, path: str, command: str, heard: Callable[[], object], *, subsystem: bool = False) -> None:
+    def __init__(
+        self, pump: Pump, path: str, command: str, heard: Callable[[], object], *, subsystem: bool = False
+    ) -> None:
         self._pump, self._heard = pump, heard
         self._answers = mux.Answers()
         self._status: int | None = None
