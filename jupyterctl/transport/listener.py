@@ -85,8 +85,8 @@ class _Server(sshtunnel._ForwardServer):  # type: ignore[misc]
 class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
     """Listens on a fixed port of 127.0.0.1 from `start` to `stop`.
 
-    `wanted()` is called, from any thread, when a client waits and no way is up; `story()` gives one or more sentences on
-    what is going on, for a client that has waited `hold` seconds in vain.
+    `wanted()` is called, from any thread, when a client waits and no way is up; `story()` gives one or more sentences
+    on what is going on, for a client that has waited `hold` seconds in vain.
     """
 
     def __init__(
@@ -115,6 +115,8 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
         self._stopping = False
         self._answering = ThreadPoolExecutor(ANSWERING, thread_name_prefix="listener-answer")
 
+    _server_list: list[Any]
+
     # -- sshtunnel's hooks --------------------------------------------------------------------------------------------
 
     @staticmethod
@@ -137,7 +139,9 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
             self._make_ssh_forward_server(remote, local)
         except sshtunnel.BaseSSHTunnelForwarderError as error:
             who = owner(local[1])
-            raise TargetError(f"port {local[1]} is taken by {who}", "end that program, or give the link another port") from error
+            raise TargetError(
+                f"port {local[1]} is taken by {who}", "end that program, or give the link another port"
+            ) from error
         self.is_alive = True
         for name, target in (("accept", self._accept), ("hold", self._expire)):
             threading.Thread(target=target, name=f"listener-{name}", daemon=True).start()
@@ -151,7 +155,7 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
         """Whether it listens; the connection behind is another matter."""
         return bool(self._server_list)
 
-    def stop(self, force: bool = False) -> None:  # noqa: ARG002, FBT002 - sshtunnel's signature
+    def stop(self, force: bool = False) -> None:  # noqa: ARG002 - sshtunnel's signature
         """Let go of the port and of the clients that wait; those that are carried go on."""
         servers, self._server_list = self._server_list, []
         for server in servers:

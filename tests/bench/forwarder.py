@@ -1,4 +1,7 @@
-"""One forwarder for the link benchmark: `python -m tests.bench.forwarder KIND HOST PORT KEY TO LOCAL`; prints `ready`."""
+"""A forwarder for the link benchmark.
+
+`python -m tests.bench.forwarder KIND HOST PORT KEY TO LOCAL` prints `ready` once it forwards.
+"""
 
 from __future__ import annotations
 

@@ -29,10 +29,13 @@ HERE = Path(__file__).parent
 BASE = "ssh -L"
 KINDS = (BASE, "sshtunnel", "ours")
 """What is compared, the first being what the others are measured by."""
-DELAY_US = 20_000
+DELAY_US, MTU = 20_000, 9000
+"""The line; packets are large, so that copying them does not become the limit on a small machine."""
 LEFT, RIGHT = "linkleft", "linkright"
 LEFT_ADDRESS, RIGHT_ADDRESS = "10.91.0.1", "10.91.0.2"
 BURST_BYTES = 20_000
+KERNEL = ("net.ipv4.tcp_slow_start_after_idle=0", "net.ipv4.tcp_wmem=4096 16384 33554432")
+"""Of both namespaces: with Linux's own 4 MiB for what a sender may have on its way, that limits every kind alike."""
 
 
 class Line(NamedTuple):
@@ -148,7 +151,7 @@ def told(measure: Measure, kind: str, mine: list[Result], base: list[Result]) ->
     return f"{text}  target {'>=' if speed else '<='} {measure.target}  {'met' if met and not failed else 'NOT MET'}"
 
 
-# -- forwarders ---------------------------------------------------------------------------------------------------------
+# -- forwarders ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -156,7 +159,13 @@ def forwarder(line: Line, kind: str) -> Iterator[int]:
     """Start one; its local port."""
     port = free_port()
     argv = COMMANDS.get(kind, in_python)(line, kind, port)
-    process = subprocess.Popen([*line.here, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=HERE.parents[1])
+    process = subprocess.Popen(
+        [*line.here, *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=HERE.parents[1],
+    )
     try:
         if kind in COMMANDS:
             await_port(line, port)
@@ -201,7 +210,7 @@ def await_port(line: Line, port: int) -> None:
     sys.exit("a forwarder did not start")
 
 
-# -- lines --------------------------------------------------------------------------------------------------------------
+# -- lines ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -259,9 +268,9 @@ def long_line(folder: Path, peer: str, delay: str) -> Iterator[Line]:
         for space, address in ((LEFT, LEFT_ADDRESS), (RIGHT, RIGHT_ADDRESS)):
             ip("-n", space, "addr", "add", f"{address}/24", "dev", "line0")
             ip("-n", space, "link", "set", "lo", "up")
-            ip("-n", space, "link", "set", "line0", "mtu", "1500", "txqueuelen", "20000", "up")
+            ip("-n", space, "link", "set", "line0", "mtu", str(MTU), "txqueuelen", "20000", "up")
             within = ("ip", "netns", "exec", space)
-            subprocess.run([*within, "sysctl", "-qw", "net.ipv4.tcp_slow_start_after_idle=0"], check=False)
+            subprocess.run([*within, "sysctl", "-qw", *KERNEL], check=False)
         there = ("ip", "netns", "exec", RIGHT)
         sshd = Sshd(folder, address=RIGHT_ADDRESS, prefix=there)
         yield stack.enter_context(served(Line("40 ms", sshd, peer, free_port(), ("ip", "netns", "exec", LEFT))))
