@@ -47,6 +47,7 @@ class Site:
         self.config = self.home / ".ssh" / "config"
         self.known_hosts = self.home / ".ssh" / "known_hosts"
         self.config.parent.mkdir(parents=True, mode=0o700)
+        self.config.touch()
         self.servers: list[Sshd] = []
         self.ways: list[Way] = []
         self.phases: list[tuple[str, str]] = []

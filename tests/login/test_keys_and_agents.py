@@ -186,7 +186,9 @@ def test_a_file_that_is_no_key_is_passed_over(site: Site) -> None:
 
 
 def encrypt(key: Path) -> None:
-    subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "sesame", "-f", str(key)], check=True, capture_output=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-p", "-P", "", "-N", "sesame", "-f", str(key)], check=True, capture_output=True
+    )
 
 
 def sign(authority: Path, key: Path, *options: str) -> None:

@@ -44,7 +44,7 @@ def _defaults() -> dict[str, list[str]]:
     return {
         "identityfile": [str(home / key) for key in _DEFAULT_KEYS],
         "userknownhostsfile": [f'"{home / "known_hosts"}" "{home / "known_hosts2"}"'],
-        "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"],
+        "globalknownhostsfile": ['"/etc/ssh/ssh_known_hosts" "/etc/ssh/ssh_known_hosts2"'],
     }
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from ...errors import TargetError, UnreachableError
 from . import askpass
 from .asking import Asker, nobody
+from .complaint import failure
 from .login import plain
 from .openssh import Master, OpenSSHWay
 from .route import Route
@@ -73,7 +74,7 @@ def _await(master: Master, route: Route, asker: Asker, came: queue.SimpleQueue[s
                 raise nobody(asker.unanswered, route)
             deadline = time.monotonic() + limit
         elif not event:
-            raise _failure(master.said, route)
+            raise failure(master.said, route)
         else:
             heard += event
 
@@ -190,46 +191,3 @@ def _question(text: str, route: Route) -> Question:
     if found := re.match(r"(\S+)'s password:?$", words):
         return Question(kind="password", text=f"password of {found[1]}", about=found[1])
     return Question(kind="prompt", text=re.sub(r"^\([^()\s]+@[^()\s]+\) ", "", words), about=route.login)
-
-
-# -- its failures -----------------------------------------------------------------------------------------------------
-
-
-def _failure(said: str, route: Route) -> TargetError:
-    """What the program said when it gave up, as an error of ours."""
-    see = f"see: ssh -v {route.name}"
-    lines = [plain(line).strip() for line in said.splitlines() if line.strip()]
-    last = lines[-1] if lines else "the ssh program ended without a word"
-    if "IDENTIFICATION HAS CHANGED" in said:
-        old = re.search(r"(?:Offending|Add correct).* key in (\S+:\d+)", said)
-        shown = re.search(r"SHA256:\S+", said)
-        name = re.search(r'-R "([^"]+)"', said)
-        where = old[1] if old else ""
-        return RefusedError(
-            f"the host key of `{route.name}` has changed: it shows {shown[0].rstrip('.') if shown else 'another'}, "
-            f"{where or 'known_hosts'} has one that differs",
-            "somebody may be listening in; if you know that the machine was set up anew: "
-            f"ssh-keygen -f {where.rpartition(':')[0] or '~/.ssh/known_hosts'} -R '{name[1] if name else route.host}'",
-        )
-    if "REVOKED HOST KEY" in said or "revoked" in said.lower():
-        return RefusedError(f"the host key of `{route.name}` is revoked", "do not log in there; ask who runs it")
-    if "Host key verification failed" in said:
-        return RefusedError(f"the host key of `{route.name}` was not accepted", "ask who runs it for its fingerprint")
-    if "Too many authentication failures" in said:
-        hint = "name the right key by IdentityFile, with IdentitiesOnly yes, in the ssh configuration"
-        return RefusedError(f"`{route.login}` gave up: {last}", hint)
-    if "Permission denied" in said:
-        return RefusedError(f"`{route.login}` refuses the login: {last}", f"is `{route.user}` the right user? {see}")
-    for words, message, hint in _UNREACHABLE:
-        if words in said:
-            return UnreachableError(message.format(host=route.host, address=route.address), hint)
-    return UnreachableError(f"{route.address} cannot be reached: {last}", see)
-
-
-_UNREACHABLE = (
-    ("Could not resolve hostname", "`{host}` does not resolve", "check the name, and be online"),
-    ("Connection refused", "{address} refuses connections", "does an ssh server run there, and is it the right port?"),
-    ("timed out", "{address} does not answer in time", "is it on, and reachable from this network (VPN)?"),
-    ("No route to host", "there is no route to {address}", "is this machine online, and in the right network (VPN)?"),
-    ("unreachable", "there is no route to {address}", "is this machine online, and in the right network (VPN)?"),
-)

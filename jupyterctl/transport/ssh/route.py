@@ -233,9 +233,9 @@ def _jumps(value: str, host: str, user: str, port: int) -> tuple[str, ...]:
 
 
 def _several(value: str, known: tokens.Known) -> tuple[str, ...]:
-    """Paths in one line, in quotes where they have spaces."""
-    found = re.findall(r'"([^"]*)"|(\S+)', value)
-    return tuple(tokens.path(a or b, known) for a, b in found if (a or b).lower() != "none")
+    """Paths in one line: in quotes where they have spaces, or, as the ssh program tells them, each from its root."""
+    found = re.findall(r'"([^"]*)"', value) if '"' in value else re.split(r"\s+(?=[/~])", value)
+    return tuple(tokens.path(each, known) for each in found if each.lower() not in {"", "none"})
 
 
 def _agent(value: str, known: tokens.Known) -> str:
