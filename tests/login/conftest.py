@@ -116,7 +116,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     """A real ssh-agent: gives it a key's file, and tells its socket."""
     path = str(tmp_path_factory.mktemp("a") / "s")
     process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
-    wait_for(lambda: os.path.exists(path))
+    wait_for(Path(path).exists)
 
     def add(*files: Path) -> str:
         for file in files:

@@ -231,14 +231,14 @@ def test_a_security_keys_file_is_for_the_ssh_program(site: Site) -> None:
 
 @both
 def test_nobody_listens(site: Site, transport: str) -> None:
-    with pytest.raises(UnreachableError, match="127.0.0.1:.* refuses connections"):
+    with pytest.raises(UnreachableError, match=r"127.0.0.1:.* refuses connections"):
         site.open(f"me@127.0.0.1:{free_port()}", transport=transport)
 
 
 @both
 def test_a_name_that_does_not_resolve(site: Site, transport: str) -> None:
     site.write("")
-    with pytest.raises(UnreachableError, match="`nowhere.invalid` does not resolve"):
+    with pytest.raises(UnreachableError, match=r"`nowhere.invalid` does not resolve"):
         site.open("nowhere.invalid", transport=transport)
 
 

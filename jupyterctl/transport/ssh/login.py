@@ -106,7 +106,7 @@ class Login:
                 question = Question(
                     kind="passphrase", text=f"{question.text.partition(' (')[0]} (that was not it)", about=key.file
                 )
-            passphrase, kept = self._asker.secret(question)
+            passphrase, _kept = self._asker.secret(question)
             self._dialogue.rested()
             if passphrase is None:
                 self.notes.append(f"`{key.file}` needs its passphrase")
@@ -206,15 +206,15 @@ class Login:
                 "name the right key by IdentityFile, with IdentitiesOnly yes, in the ssh configuration",
             )
         return RefusedError(
-            f"`{self._route.login}` ended the connection during the login: {error}; tried {', '.join(self.tried) or 'nothing'}",
+            f"`{self._route.login}` ended the connection: {error}; tried {', '.join(self.tried) or 'nothing'}",
             f"see: ssh -v {self._route.name}",
         )
 
 
 def plain(text: str) -> str:
-    """A machine's words without what a terminal would act on.
+    r"""A machine's words without what a terminal would act on.
 
-    >>> plain("Code: \\x1b[31m\\r\\n")
-    'Code: [31m\\n'
+    >>> plain("Code: \x1b[31m\r\n")
+    'Code: [31m\n'
     """
     return "".join(character for character in text if character.isprintable() or character in "\n\t")

@@ -12,7 +12,6 @@ import shutil
 import socket
 import sys
 import tempfile
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from .asking import Asker, nobody
 from .complaint import failure
 from .login import plain
 from .openssh import Master, OpenSSHWay
+from .pump import READ
 from .route import Route
 from .way import Question, RefusedError, Report
 
@@ -42,18 +42,21 @@ def open_master(route: Route, asker: Asker, report: Report) -> OpenSSHWay:
     _more_files()
     folder = _folder()
     questions: queue.SimpleQueue[socket.socket | bytes] = queue.SimpleQueue()
-    listener = _listen(folder / "a", questions)
+    listener = _listener(folder / "a")
     report("connect", f"{route.address} by the ssh program")
     master = Master(folder, _command(route, str(folder / "m")), _environment(folder))
     try:
         master.echoed = questions.put
         master.listen()
+        master.pump.watch(listener, READ, lambda _events: _accept(listener, questions))
         report("authenticate", route.login)
         _await(master, route, asker, questions)
+        asker.all_right()
     except BaseException:
         master.close()
         raise
     finally:
+        master.pump.watch(listener, 0, lambda _events: None)
         listener.close()
     by = f" by way of {','.join(route.proxy_jump)}" if route.proxy_jump else ""
     return OpenSSHWay(master, f"{route.user}@{route.address}{by}, by the ssh program")
@@ -63,7 +66,7 @@ def _await(master: Master, route: Route, asker: Asker, came: queue.SimpleQueue[s
     """Wait for the login to be done, and put its questions meanwhile."""
     limit = (route.connect_timeout or CONNECT_SECONDS) + LOGIN_SECONDS * (1 + len(route.proxy_jump))
     deadline, heard = time.monotonic() + limit, b""
-    while READY.encode() not in heard:
+    while f"{READY}\n".encode() not in heard:
         try:
             event = came.get(timeout=max(deadline - time.monotonic(), 0))
         except queue.Empty as error:
@@ -154,18 +157,17 @@ def _more_files() -> None:
 # -- its questions ----------------------------------------------------------------------------------------------------
 
 
-def _listen(path: Path, came: queue.SimpleQueue[socket.socket | bytes]) -> socket.socket:
+def _listener(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
     listener.listen()
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                came.put(listener.accept()[0])
-
-    threading.Thread(target=accept, name="ssh-questions", daemon=True).start()
+    listener.setblocking(False)
     return listener
+
+
+def _accept(listener: socket.socket, came: queue.SimpleQueue[socket.socket | bytes]) -> None:
+    with suppress(OSError):
+        came.put(listener.accept()[0])
 
 
 def _put(connection: socket.socket, route: Route, asker: Asker) -> None:
@@ -175,10 +177,18 @@ def _put(connection: socket.socket, route: Route, asker: Asker) -> None:
         with connection.makefile("rb") as lines:
             asked = json.loads(lines.readline())
         question = _question(str(asked["text"]), route)
-        answer = asker(question) if asked["hint"] != "none" else ""
+        answer = _answer(question, asker) if asked["hint"] != "none" else ""
         if answer is not None and question.kind == "host-key":
             answer = "yes" if answer.strip().lower() in {"yes", "y"} else "no"
         connection.sendall(json.dumps(answer).encode())
+
+
+def _answer(question: Question, asker: Asker) -> str | None:
+    if question.kind not in {"password", "passphrase"}:
+        return asker(question)
+    if asker.given(question):
+        asker.wrong(question)
+    return asker.secret(question)[0]
 
 
 def _question(text: str, route: Route) -> Question:

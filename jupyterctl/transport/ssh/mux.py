@@ -47,9 +47,17 @@ def stream(connection: socket.socket, host: str, port: int, files: Sequence[int]
     _send(connection, _packet(STDIO_FORWARD, 0, "", host, port), files)
 
 
-def listener(connection: socket.socket, here: str, there: str) -> None:
-    """Ask it to listen on a unix socket here, for connections to a unix socket there."""
-    _send(connection, _packet(OPEN_FORWARD, 0, _LOCAL, here, _UNIX, there, _UNIX), ())
+def ask_for_listener(path: str, here: str, there: str) -> None:
+    """Have the master listen on a unix socket here, for connections to a unix socket there; OSError where it does not."""
+    with connect(path) as connection:
+        connection.sendall(_packet(OPEN_FORWARD, 0, _LOCAL, here, _UNIX, there, _UNIX))
+        answers = Answers()
+        while data := connection.recv(4096):
+            for kind, rest in answers.feed(data):
+                if kind != OK:
+                    raise OSError(reason(rest) if kind in {FAILURE, DENIED} else "the ssh program does not listen")
+                return
+    raise OSError("the ssh program has ended")
 
 
 def _packet(*parts: int | str) -> bytes:

@@ -7,13 +7,13 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import TargetError, UnreachableError
 from . import hostkeys
 from .asking import Asker
 from .route import Route, resolve
-from .way import Ask, Report, RefusedError, Way
+from .way import Ask, RefusedError, Report, Way
 
 if TYPE_CHECKING:
     from .connection import ParamikoWay
@@ -226,7 +226,8 @@ def _no_connection(ssh: LoginTransport, route: Route, carrier: _Carrier, seconds
 
 
 def _description(route: Route, ssh: LoginTransport, by: str) -> str:
-    parts = [f"{route.user}@{route.address}", ssh.host_key_type, ssh.remote_cipher]
+    untyped: Any = ssh
+    parts = [f"{route.user}@{route.address}", untyped.host_key_type, untyped.remote_cipher]
     if by:
         parts[0] += f" by way of {by}"
     return ", ".join(parts)

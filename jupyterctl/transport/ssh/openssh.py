@@ -1,7 +1,7 @@
 """A way to a machine through the ssh program: a control master of our own, which nobody else uses.
 
-Its one session of its own runs `cat`: it is there when the login is done, it makes the server send small packets at once,
-it answers probes, and it ends when we do.
+Its one session of its own runs `cat`: it is there when the login is done, it makes the server send small packets at
+once, it answers probes, and it ends when we do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from . import mux
 from .pump import READ, Pump
 from .relay import KIND, Relay
 from .session import Session
+from .unixrelay import UnixRelay
 from .way import ClosedError, Destination, RefusedError
 
 OPEN_SECONDS = 30.0
@@ -56,7 +58,8 @@ class Master:
         finally:
             for _, theirs in pairs:
                 theirs.close()
-        for each in (self._in, self._out, self._err):
+        self._in.settimeout(END_SECONDS)
+        for each in (self._out, self._err):
             each.setblocking(False)
 
     def listen(self) -> None:
@@ -94,9 +97,9 @@ class Master:
         self.last_heard = time.monotonic()
 
     def send(self, data: bytes) -> None:
-        """Send to its session what comes back; what does not fit is left out."""
+        """Send to its session what comes back, whenever it does; nothing where the program has ended."""
         with suppress(OSError):
-            self._in.send(data)
+            self._in.sendall(data)
 
     def close(self) -> None:
         """End the program and all that it carries."""
@@ -132,9 +135,10 @@ class OpenSSHWay:
         self.description = description
         self._why = ""
         self._lock = threading.Lock()
-        self._relays: set[Relay] = set()
+        self._relays: set[Relay | UnixRelay] = set()
         self._listeners: dict[str, str] = {}
-        self._probed: float | None = None
+        self._awaited: deque[Callable[[], object]] = deque()
+        self._echoing = threading.Lock()
         self._round_trip: float | None = None
         self._ending = False
         master.echoed = self._echoed
@@ -187,19 +191,66 @@ class OpenSSHWay:
         if self.closed.is_set():
             raise self._gone()
         try:
-            control = mux.connect(self._master.path)
-            relay = KIND(self._master.pump, control, client, refused, lost, self._master.heard)
-            relay.done = self._relays.discard
-            self._relays.add(relay)
-            relay.ask(to)
+            relay = (
+                self._to_unix(client, to, refused, lost)
+                if isinstance(to, str)
+                else self._to_port(client, to, refused, lost)
+            )
         except OSError as error:
             raise self._gone() from error
         if self.closed.is_set():
             relay.end()
 
+    def _to_port(
+        self, client: socket.socket, to: tuple[str, int], refused: Callable[[str], object], lost: Callable[[], object]
+    ) -> Relay:
+        control = mux.connect(self._master.path)
+        relay = KIND(self._master.pump, control, client, refused, lost, heard=self._master.heard)
+        relay.done = self._relays.discard
+        self._relays.add(relay)
+        try:
+            relay.ask(to)
+        except OSError:
+            self._relays.discard(relay)
+            raise
+        return relay
+
+    def _to_unix(
+        self, client: socket.socket, to: str, refused: Callable[[str], object], lost: Callable[[], object]
+    ) -> UnixRelay:
+        near = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            near.settimeout(mux.SECONDS)
+            near.connect(self._listener(to))
+        except OSError:
+            near.close()
+            raise
+        relay = UnixRelay(self._master.pump, near, client, refused, lost, heard=self._master.heard)
+        relay.done = self._relays.discard
+        self._relays.add(relay)
+        self._after_echo(lambda: self._after_echo(relay.decide))
+        return relay
+
+    def _listener(self, to: str) -> str:
+        """The socket here at which the program listens for connections to a unix socket there."""
+        with self._lock:
+            if to not in self._listeners:
+                path = str(self._master.folder / f"f{len(self._listeners)}")
+                mux.ask_for_listener(self._master.path, path, to)
+                self._listeners[to] = path
+            return self._listeners[to]
+
+    def _after_echo(self, act: Callable[[], object]) -> None:
+        """Do something when what is sent now has come back: all that was sent before has been answered then."""
+        with self._echoing:
+            self._awaited.append(act)
+            self._master.send(b"\n")
+
     def _echoed(self, data: bytes) -> None:
-        if data and self._probed is not None:
-            self._round_trip, self._probed = time.monotonic() - self._probed, None
+        """So many bytes came back; none: the program has ended. In the pump's thread."""
+        for _ in data:
+            if self._awaited:
+                self._awaited.popleft()()
         if not data:
             for relay in list(self._relays):
                 relay.end()
@@ -212,9 +263,12 @@ class OpenSSHWay:
         """Ask the other side for a sign of life, without waiting for it: `heard()` moves when it comes."""
         if self.closed.is_set():
             raise self._gone()
-        if self._probed is None:
-            self._probed = time.monotonic()
-        self._master.send(b"\n")
+        sent = time.monotonic()
+
+        def answered() -> None:
+            self._round_trip = time.monotonic() - sent
+
+        self._after_echo(answered)
 
     def round_trip(self) -> float | None:
         """Seconds between the last answered probe and its answer; None before the first."""

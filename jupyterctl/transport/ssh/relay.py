@@ -1,7 +1,7 @@
 """Connections forwarded by the ssh program: it reads the client itself, and we write to the client what it brings.
 
-The machine's answers come through a pipe of their own, so that their end is seen as an end while the client still sends;
-where the system can, they go from the pipe to the client without passing through this process.
+The machine's answers come through a pipe of their own, so that their end is seen as an end while the client still
+sends; where the system can, they go from the pipe to the client without passing through this process.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from . import mux
@@ -34,6 +35,7 @@ class Relay:
         client: socket.socket,
         refused: Callable[[str], object],
         lost: Callable[[], object],
+        *,
         heard: Callable[[], object],
     ) -> None:
         self._pump, self._control, self._client = pump, control, client
@@ -50,7 +52,7 @@ class Relay:
         os.set_blocking(source, False)
 
     def ask(self, to: Destination) -> None:
-        """Ask for the connection; returns at once. OSError where the master is gone: the client is the caller's then."""
+        """Ask for the connection; returns at once. OSError where the master is gone: the client is its owner's then."""
         host, port = to if not isinstance(to, str) else (to, 0)
         self._client.setblocking(False)
         undelayed(self._client)
@@ -84,7 +86,7 @@ class Relay:
                     self._opened = True
                     self._pump.watch(self._pipe, READ, self._bring)
                 elif kind in {mux.FAILURE, mux.DENIED} and not self._opened:
-                    self._give_back(lambda: self._refused(mux.reason(rest)))
+                    self._give_back(partial(self._refused, mux.reason(rest)))
                     return
 
     def _master_ended(self) -> None:
@@ -172,8 +174,8 @@ class Relay:
 class CopyingRelay(Relay):
     """The same where the system cannot move bytes by itself: through a buffer."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self._kept = memoryview(b"")
 
     def _move(self) -> int:

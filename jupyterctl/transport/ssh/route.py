@@ -1,7 +1,7 @@
 """What the user's ssh configuration says of a machine: where it is, by way of whom, as whom and with which keys.
 
-The ssh program is asked (`ssh -G`) where there is one, so that the configuration means here exactly what it means there;
-else the file is read by ourselves, with less.
+The ssh program is asked (`ssh -G`) where there is one, so that the configuration means here exactly what it means
+there; else the file is read by ourselves, with less.
 """
 
 from __future__ import annotations
@@ -125,9 +125,8 @@ def resolve(host: str, *, config: Path | None = None, jump: str = "") -> Route:
     it runs does not come to an end.
     """
     user, name, port = split(host)
-    program = shutil.which("ssh")
-    if program is not None:
-        options = _ask_ssh(program, name, user, port, config, jump)
+    if shutil.which("ssh") is not None:
+        options = _ask_ssh(name, user, port, config, jump)
     else:
         from .configfile import read
 
@@ -142,8 +141,8 @@ Options = Mapping[str, list[str]]
 """By the option's name in lower case, each value a line's."""
 
 
-def _ask_ssh(program: str, name: str, user: str, port: int | None, config: Path | None, jump: str) -> Options:
-    command = [program, "-G", *(["-F", str(config)] if config else []), *(["-J", jump] if jump else [])]
+def _ask_ssh(name: str, user: str, port: int | None, config: Path | None, jump: str) -> Options:
+    command = ["ssh", "-G", *(["-F", str(config)] if config else []), *(["-J", jump] if jump else [])]
     command += [*(["-l", user] if user else []), *(["-p", str(port)] if port else []), "--", name]
     try:
         done = subprocess.run(
