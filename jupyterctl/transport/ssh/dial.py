@@ -176,8 +176,8 @@ class Proxy:
         try:
             self._process = subprocess.Popen(
                 [shell, "-c", f"exec {route.proxy_command}"],
-                stdin=theirs,
-                stdout=theirs,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
                 stderr=self._said,
                 start_new_session=True,
             )
