@@ -235,6 +235,17 @@ class Dial(Struct, frozen=True, kw_only=True):
         return f"Dial(host={self.host!r}, port={self.port}, socket={self.socket!r})"
 
 
+class Listing(Struct, frozen=True, kw_only=True):
+    """What a path at another place leads to."""
+
+    path: str
+    """Absolute."""
+    kind: str
+    """`file`, `folder`, or empty for nothing."""
+    files: tuple[tuple[str, int, float], ...] = ()
+    """Everything below a folder: relative path, bytes, seconds since 1970."""
+
+
 class LinkState(StrEnum):
     """How a link is. `gone`: the place answers and its server is not there; `refused`: a person must see to it."""
 

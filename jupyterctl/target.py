@@ -9,18 +9,32 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from . import model, targets
 from .errors import ConfigError
-from .model import Address, Bundle, Check, Dial, Link, Needs, Phase, Plan, Profile, Run, Server, ServerSpec
+from .model import (
+    Address,
+    Bundle,
+    Check,
+    Dial,
+    Link,
+    Listing,
+    Needs,
+    Phase,
+    Plan,
+    Profile,
+    Run,
+    Server,
+    ServerSpec,
+)
 
 if TYPE_CHECKING:
     from .environments.solve import Step
-    from .transport.carrier import Carrier
+    from .transport.carrier import Carrier, Progress
     from .transport.ssh.way import Ask, Report
 
 GROUP = "jupyterctl.targets"
@@ -115,6 +129,21 @@ class Distant(Target, Protocol):
 
     def let_go(self) -> None:
         """Have the keeper let go of the link."""
+
+    def look(self, path: str) -> Listing:
+        """What a path there leads to; a relative one starts at the profile's folder."""
+
+    def arrange(self, folders: Sequence[str], times: Mapping[str, float], remove: Sequence[str]) -> None:
+        """Make folders, set the times of files, and remove files there, by absolute path."""
+
+    def put(self, source: Path, destination: str, progress: Progress) -> None:
+        """Copy a file there, in place at once; resumed where it was broken off."""
+
+    def get(self, source: str, destination: Path, progress: Progress) -> None:
+        """Copy a file here, likewise, checked against its digest."""
+
+    def shell_stream(self) -> list[str]:
+        """The command that other programs, as rsync, take for a remote shell; a host's name and words follow it."""
 
     def make_lab(self, report: Callable[[Step], object]) -> None:
         """Make an environment with JupyterLab there; `report` hears how far it is."""

@@ -108,7 +108,7 @@ class Sshd:
                 continue
 
     def write_config(self, home: Path, *, extra: str = "") -> Path:
-        """Make `ssh NAME` work for this home: its .ssh/config and .ssh/known_hosts get this server; the config's path."""
+        """Make `ssh NAME` work for this home, by its .ssh/config and .ssh/known_hosts; the config's path."""
         folder = home / ".ssh"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (folder / "known_hosts").open("a") as known:

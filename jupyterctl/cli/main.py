@@ -32,6 +32,8 @@ COMMANDS = {
     "status": ("status:status", "Show every server, its link and its health."),
     "logs": ("logs:logs", "Show what a server has written."),
     "shell": ("server:shell", "Open a shell at a target, its environment active."),
+    "cp": ("copy:cp", "Copy a file or folder to a target, or back."),
+    "sync": ("copy:sync", "Mirror a folder to a target's, or back."),
     "autostart": ("autostart:autostart", "Start servers at login."),
     "run": ("run:run", "Run a notebook headless, with live progress."),
     "runs": ("runs:runs", "List runs; show, follow, cancel, fetch, repeat and remove them."),

@@ -103,7 +103,8 @@ def _offer_lab(session: Session, target: str, error: NoLabError, *, yes: bool) -
 
     if not yes and not ask.someone():
         raise NoLabError(error.message, "add --yes to make one")
-    ask.confirm(f"{error.message[:1].upper()}{error.message[1:]}. Make the environment `{session.LAB}` with it?", yes=yes)
+    found = f"{error.message[:1].upper()}{error.message[1:]}"
+    ask.confirm(f"{found}. Make the environment `{session.LAB}` with it?", yes=yes)
     with Making() as making:
         session.create_lab(target, report=making.step)
 

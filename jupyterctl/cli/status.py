@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import click
 
 from ..core.session import Session
-from ..core.status import Kernels, Overview, Status
-from ..core.words import ago
+from ..core.status import Kernels, Link, Overview, Status
+from ..core.words import ago, since
 from . import diagnostics, output
 from .complete import complete_target
 
@@ -64,7 +64,7 @@ def _show(found: Overview, *, layers: bool) -> None:
         output.table(("pid", "address", "folder", "started"), rows)
     for server in found.servers:
         if server.error:
-            diagnostics.warning(server.error, f"jupyterctl profile edit {server.name}")
+            diagnostics.warning(server.error, server.fix or "")
 
 
 def _row(server: Status) -> tuple[str, ...]:
@@ -89,12 +89,20 @@ def _layers(server: Status) -> list[tuple[str, str]]:
         ("state", _state(server)),
         ("process", f"{lived}{by_hand}"),
         ("link", f"{server.link.state} {server.link.url}" if server.link.url else ""),
+        ("next try", f"in {wait:.0f} s" if (wait := -(since(server.link.next_try) or 0.0)) >= 1 else ""),
+        ("way", _way(server.link)),
         ("http", server.health.http or ""),
         ("kernels", _kernels(server.health.kernels) if server.health.kernels else ""),
         ("folder", server.root or ""),
         ("version", f"JupyterLab {server.version}" if server.version else ""),
     ]
     return [row for row in rows if row[1]]
+
+
+def _way(link: Link) -> str:
+    if not link.way:
+        return ""
+    return f"{link.way}, {link.round_trip * 1000:.0f} ms there and back" if link.round_trip else link.way
 
 
 def _state(server: Status) -> str:

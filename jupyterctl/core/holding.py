@@ -39,8 +39,10 @@ AT_ONCE = 4
 """Attempts that may overlap while somebody is looking."""
 ANSWER_SECONDS = 3.0
 """How long the lab may take to answer through the link."""
-SETTLE_SECONDS = 60.0
-"""How long a person's request waits for the way."""
+FRESH_SECONDS = 2.0
+"""For how long a failure to open the way answers those who ask next."""
+PATIENCE_SECONDS = 5.0
+"""How long who asks nobody waits for another one's attempt, which may be a person's."""
 
 
 class Holding:
@@ -60,6 +62,9 @@ class Holding:
         self._watched_until = 0.0
         self._urged = False
         self._refused: RefusedError | None = None
+        self._failed: tuple[JupyterctlError | None, float] = (None, 0.0)
+        """Why the last attempt failed, and when."""
+        self._opening = threading.Lock()
         self._attempts = 0
         self._listener: Listener | None = None
         self._dial: Dial | None = None
@@ -162,6 +167,7 @@ class Holding:
                 self._refuse(error)
             raise
         except JupyterctlError as error:
+            self._failed = error, time.monotonic()
             if self._open_one() is None and not self._closed:
                 self._tell(LinkState.DOWN, error)
             raise
@@ -171,29 +177,41 @@ class Holding:
             return None if self._carrier is None or self._carrier.way.closed.is_set() else self._carrier
 
     def carrier(self, ask: Ask | None) -> Carrier:
-        """The open way, opened for a person where it is not.
+        """The open way, opened for a person where it is not; what could not be opened just now is not tried again.
 
         With nobody to ask (None), UnreachableError comes at once while it is being tried by itself.
         """
         if (carrier := self._open_one()) is not None:
             return carrier
-        if self._link.error and self._in_vain(ask):
+        if ask is None and self._link.error and self._in_hand():
             raise UnreachableError(self._link.error, self._link.hint)
+        if not self._opening.acquire(timeout=-1 if ask else PATIENCE_SECONDS):
+            raise UnreachableError(f"the way to `{self.profile.name}` is being opened", "answer what it asks for")
         try:
-            for _ in self.open(ask or _nobody, anew=False):
-                pass
+            return self._opened(ask or _nobody)
         except TargetError as error:
             raise error if ask else UnreachableError(error.message, error.hint) from error
+        finally:
+            self._opening.release()
+
+    def _opened(self, ask: Ask) -> Carrier:
+        if (carrier := self._open_one()) is not None:
+            return carrier
+        failed, when = self._failed
+        if failed is not None and time.monotonic() - when < FRESH_SECONDS:
+            raise failed
+        self.looked_at()
+        self._open(ask, Steps(lambda _: None), anew=False)
         if (carrier := self._open_one()) is None:
             raise UnreachableError(f"the way to `{self.profile.name}` was lost again", "try again")
         return carrier
 
-    def _in_vain(self, ask: Ask | None) -> bool:
-        """Whether another attempt now would only make somebody wait."""
-        if ask is None and (self._watched or self._refused is not None):
+    def _in_hand(self) -> bool:
+        """Whether it is tried without us, or only a person can open it."""
+        if self._watched or self._refused is not None:
             self._knocked()
             return True
-        return not self._watched and self._refused is None and self._listener is not None
+        return self._listener is not None
 
     def _take(self, carrier: Carrier) -> None:
         """A way has been opened: it is the one from now on, unless another one is up already."""
@@ -203,6 +221,7 @@ class Holding:
                 return
             self._carrier = carrier
             self._refused = None
+            self._failed = None, 0.0
             self._link = structs.replace(self._link, reconnects=self._link.reconnects + 1)
             if self._listener is not None and self._dial is not None:
                 self._listener.use(carrier.way, _destination(self._dial))
@@ -365,8 +384,7 @@ class Holding:
             self._attempt()
             delay = back_off.next(time.monotonic(), watched=self._watched)
             if self._link.state is not LinkState.REFUSED:
-                error = UnreachableError(self._link.error or "connecting", self._link.hint)
-                self._tell(LinkState.DOWN, error, next_try=delay)
+                self._tell(LinkState.DOWN, self._failed[0], next_try=delay)
             self._news.clear()
             if self._news.wait(delay):
                 self._news.clear()

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,6 +27,9 @@ from ..transport import broker
 from ..transport.ssh.way import Question
 from ..transport.there import said_of
 from .holding import Holding, profile_of
+
+if TYPE_CHECKING:
+    from ..transport.ssh.way import Stream
 
 IDLE_SECONDS = 120.0
 """How long a keeper stays that has no link to hold up and nothing to do."""
@@ -134,6 +137,10 @@ class Keeper:
             carrier = holding.carrier(None if request.get("glance") else conversation.ask)
             settings = request["profile"]["settings"]
             yield from carrier.call(request["method"], self.name, settings, request["arguments"])
+        elif do == "stream":
+            stream = holding.carrier(conversation.ask).way.execute(request["command"])
+            yield "result", None
+            conversation.become(stream)
         elif do in {"put", "get"}:
             yield from self._copy(holding, request, conversation)
         else:
@@ -181,6 +188,24 @@ class Conversation:
         """Say something; a client that is gone misses it."""
         with self._writing, suppress(OSError):
             self._client.sendall(msgspec.json.encode(said) + b"\n")
+
+    def become(self, stream: Stream) -> None:
+        """Carry a command's input and output from now on, as they are, until both have ended."""
+
+        def back() -> None:
+            with suppress(OSError, JupyterctlError):
+                while data := stream.read(CHUNK):
+                    self._client.sendall(data)
+                self._client.shutdown(socket.SHUT_WR)
+
+        reading = threading.Thread(target=back, daemon=True)
+        reading.start()
+        with suppress(OSError, JupyterctlError):
+            while data := self._client.recv(CHUNK):
+                stream.write(data)
+            stream.end_input()
+        reading.join()
+        stream.close()
 
     def ask(self, question: Question) -> str | None:
         """Put a question to the person at the other end."""

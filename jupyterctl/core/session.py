@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..store import Store
     from .authoring import Candidate
     from .autostart import Autostart
+    from .copying import Mirroring
+    from .copying import Progress as FileProgress
     from .doctor import Finding
     from .given import Given
     from .inspection import Inspection
@@ -228,6 +230,28 @@ class Session:
         from . import servers
 
         return servers.page(self._place(name))
+
+    def copy(self, source: str, destination: str, progress: FileProgress, *, recursive: bool = False) -> str:
+        """Copy to a target or back, one of the two written `NAME:PATH`; where it is now."""
+        from . import copying
+
+        (name, path), (other, goal) = copying.parse(source), copying.parse(destination)
+        if bool(name) == bool(other):
+            raise UsageError("one of the two must be at a target", "write it as NAME:PATH")
+        at = copying.distant(self._place(name or other))
+        if other:
+            here = self.cwd / Path(path).expanduser()
+            return f"{other}:{copying.upload(at, here, goal, progress, recursive=recursive)}"
+        here = self.cwd / Path(goal).expanduser()
+        return str(copying.download(at, path, here, progress, recursive=recursive))
+
+    def mirror(
+        self, name: str, folder: Path, progress: FileProgress, *, back: bool, delete: bool, dry_run: bool
+    ) -> Mirroring:
+        """Make a target's folder as one here, or with `back` the one here as the target's."""
+        from . import copying
+
+        return copying.mirror(self._place(name), self.cwd / folder, progress, back=back, delete=delete, dry_run=dry_run)
 
     def autostart_file(self, name: str) -> Autostart:
         """The exact file that would start a target's server at login."""

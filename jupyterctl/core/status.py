@@ -16,6 +16,7 @@ from . import links, profiles
 if TYPE_CHECKING:
     from ..store import Store
     from ..target import Distant, Target
+    from .servers import Place
 
 QUICK_SECONDS = 0.3
 """How long one server may take to answer where many are asked."""
@@ -37,8 +38,6 @@ class Link(Struct, frozen=True, kw_only=True):
     """Seconds to the place and back, as last measured."""
     way: str | None = None
     """What carries it."""
-    fix: str | None = None
-    """What to do, where something is wrong."""
 
 
 class Kernels(Struct, frozen=True, kw_only=True):
@@ -71,6 +70,8 @@ class Status(Struct, frozen=True, kw_only=True):
     health: Health = Health()
     since: str | None = None
     error: str | None = None
+    fix: str | None = None
+    """What to do about the error."""
     version: str | None = None
     """JupyterLab's."""
     root: str | None = None
@@ -95,13 +96,21 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
         if server is not None and where.target.remote:
             where.address(server)
     except UnreachableError as error:
-        return Status(
-            name=where.name, kind=where.profile.kind, state=ServerState.UNREACHABLE.value, error=error.message
-        )
+        return _unreached(where, error)
     if server is None:
         return Status(name=where.name, kind=where.profile.kind, state=ServerState.STOPPED.value)
     at = links.distant(where.target)
     return of(server, where.target, PATIENT_SECONDS) if at is None else beyond(where.store, at, server, PATIENT_SECONDS)
+
+
+def _unreached(where: Place, error: UnreachableError) -> Status:
+    """A target whose place does not answer: what was last known of it, and the state of its link."""
+    at = links.distant(where.target)
+    seen = Status(name=where.name, kind=where.profile.kind, state="")
+    if at is not None:
+        seen = beyond(where.store, at, where.store.server(where.name), QUICK_SECONDS)
+    unreached = ServerState.UNREACHABLE.value
+    return structs.replace(seen, state=unreached, health=Health(), error=error.message, fix=error.hint or None)
 
 
 def overview(cwd: Path, store: Callable[[], Store]) -> Overview:
@@ -158,6 +167,7 @@ def beyond(store: Store, at: Distant, server: Server | None, seconds: float) -> 
         health=health,
         since=known.since,
         error=link.error if link and link.error else None,
+        fix=link.hint if link and link.hint else None,
         version=known.version or None,
         root=known.root or None,
         pid=known.pid,
@@ -173,7 +183,6 @@ def _link(link: model.Link, address: Address) -> Link:
         next_try=link.next_try,
         round_trip=link.round_trip,
         way=link.way or None,
-        fix=link.hint or None,
     )
 
 
@@ -264,7 +273,8 @@ def _all(found: dict[str, tuple[Server, Target]]) -> dict[str, Status]:
 
 def _status(entry: profiles.Entry, found: Status | None) -> Status:
     error = entry.error.message if entry.error is not None else None
+    fix = f"jupyterctl profile edit {entry.name}" if error else None
     if found is not None:
-        return structs.replace(found, error=error)
+        return structs.replace(found, error=error, fix=fix) if error else found
     state = ServerState.UNKNOWN if error else ServerState.STOPPED
-    return Status(name=entry.name, kind=entry.kind, state=state.value, error=error)
+    return Status(name=entry.name, kind=entry.kind, state=state.value, error=error, fix=fix)

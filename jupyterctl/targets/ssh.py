@@ -8,8 +8,8 @@ Files go over SFTP; a run needs nothing of this machine once it is submitted.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import msgspec
@@ -17,13 +17,27 @@ from msgspec import Meta
 
 from .. import model
 from ..errors import TargetError, UnreachableError
-from ..model import Bundle, Check, CheckState, Dial, Link, Needs, Phase, Plan, Profile, Run, Server, ServerSettings
+from ..model import (
+    Bundle,
+    Check,
+    CheckState,
+    Dial,
+    Link,
+    Listing,
+    Needs,
+    Phase,
+    Plan,
+    Profile,
+    Run,
+    Server,
+    ServerSettings,
+)
 from ..transport.broker import Broker
 
 if TYPE_CHECKING:
     from ..environments.solve import Step
     from ..model import ServerSpec
-    from ..transport.carrier import Carrier
+    from ..transport.carrier import Carrier, Progress
     from ..transport.ssh.way import Ask, Report
 
 ALIASES: tuple[str, ...] = ()
@@ -87,7 +101,7 @@ def default() -> None:
 
 def candidates() -> Iterator[tuple[str, dict[str, object]]]:
     """One profile for each Host of ~/.ssh/config."""
-    from ..transport.ssh.route import hosts
+    from ..transport.ssh.configfile import hosts
 
     for host in hosts():
         yield host, {"host": host}
@@ -231,6 +245,32 @@ class Ssh:
         command = self.broker.call("shell", server=server)
         config = ["-F", str(Path(self.settings.ssh_config).expanduser())] if self.settings.ssh_config else []
         return ["ssh", "-t", *config, self.settings.host, "exec " + shlex.join(command)]
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def look(self, path: str) -> Listing:
+        """What a path there leads to."""
+        return msgspec.convert(self.broker.call("look", path=path), Listing)
+
+    def arrange(self, folders: Sequence[str], times: Mapping[str, float], remove: Sequence[str]) -> None:
+        """Make folders, set times, remove files."""
+        self.broker.call("arrange", folders=folders, times=times, remove=remove)
+
+    def put(self, source: Path, destination: str, progress: Progress) -> None:
+        """Copy a file there."""
+        self.broker.copy("put", str(source), destination, progress=progress)
+
+    def get(self, source: str, destination: Path, progress: Progress) -> None:
+        """Copy a file here, checked."""
+        place = PurePosixPath(source)
+        digest = self.broker.call("digest", handle={"directory": str(place.parent)}, name=place.name)["sha256"]
+        self.broker.copy("get", source, str(destination), digest, progress=progress)
+
+    def shell_stream(self) -> list[str]:
+        """The command that other programs take for a remote shell: `COMMAND HOST WORDS…`, over the same way."""
+        import sys
+
+        return [sys.executable, "-m", "jupyterctl.transport.rsh"]
 
     # -- looking at it ---------------------------------------------------------------------------------------------
 

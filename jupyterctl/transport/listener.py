@@ -117,6 +117,8 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
         self._stopping = False
         self._answering = ThreadPoolExecutor(ANSWERING, thread_name_prefix="listener-answer")
 
+    _server_list: list[Any]
+
     # -- sshtunnel's hooks --------------------------------------------------------------------------------------------
 
     @staticmethod
@@ -155,7 +157,7 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
         """Whether it listens; the connection behind is another matter."""
         return bool(self._server_list)
 
-    def stop(self, force: bool = False) -> None:  # noqa: ARG002, FBT002 - sshtunnel's signature
+    def stop(self, force: bool = False) -> None:  # noqa: ARG002 - sshtunnel's signature
         """Let go of the port and of the clients that wait; those that are carried go on."""
         servers, self._server_list = self._server_list, []
         for server in servers:

@@ -289,7 +289,7 @@ def test_the_log_is_followed(labs: Labs) -> None:
 
 
 def test_what_nobody_uses_is_stopped_but_nothing_busy(labs: Labs, place: ServerPlace, home: Path) -> None:
-    describe(place, home, server='idle_stop = "3s"')
+    describe(place, home, server='idle_stop = "10s"')
     labs.start()
     busy, idle = labs.kernel(COUNT), labs.kernel()
     wait_for(lambda: labs.state(idle) == "")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -62,9 +62,7 @@ def test_what_the_far_end_sends_arrives_whole(way: ParamikoWay, far: Far, size: 
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_what_the_client_sends_arrives_whole_and_its_end_is_half_a_close(
-    way: ParamikoWay, far: Far, size: int
-) -> None:
+def test_what_the_client_sends_arrives_whole_and_its_end_is_half_a_close(way: ParamikoWay, far: Far, size: int) -> None:
     client = Client(way, far.to).say("sum")
     client.socket.sendall(blob(size))
     client.socket.shutdown(socket.SHUT_WR)
@@ -96,8 +94,7 @@ def test_a_far_end_that_does_not_read_holds_up_no_other(way: ParamikoWay, far: F
     stuck = Client(way, far.to).say("mute")
     stuck.socket.setblocking(False)
     with pytest.raises(BlockingIOError):
-        while True:
-            stuck.socket.send(bytes(1 << 16))
+        list(iter(lambda: stuck.socket.send(bytes(1 << 16)), 0))
     assert Client(way, far.to).say("send 1000000").rest() == blob(1_000_000)
     stuck.socket.close()
 
@@ -134,7 +131,7 @@ def test_a_hundred_at_once(way: ParamikoWay, far: Far) -> None:
 @pytest.mark.parametrize("how", ["close", "reset", "half"])
 def test_downloads_given_up_leave_nothing_behind(way: ParamikoWay, far: Far, how: str) -> None:
     settled(way)
-    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+    before = len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
     def give_up(_: int) -> None:
         client = Client(way, far.to).say("send 3000000")
@@ -150,7 +147,7 @@ def test_downloads_given_up_leave_nothing_behind(way: ParamikoWay, far: Far, how
     settled(way)
     wait_for(lambda: far.open == 0)
     assert not way.closed.is_set()
-    wait_for(lambda: (len(os.listdir("/proc/self/fd")), threading.active_count()) <= before)
+    wait_for(lambda: (len(list(Path("/proc/self/fd").iterdir())), threading.active_count()) <= before)
 
 
 def test_the_connection_may_die_in_the_middle(new_way: Connect, sshd: Sshd, far: Far) -> None:
@@ -184,9 +181,7 @@ def test_a_client_whose_request_was_not_answered_is_given_back(new_way: Connect,
     sshd.kill_sessions()
 
 
-def test_keys_are_exchanged_under_load(
-    new_way: Connect, far: Far, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_are_exchanged_under_load(new_way: Connect, far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     from jupyterctl.transport.ssh.packets import FastPacketizer
 
     monkeypatch.setattr(FastPacketizer, "REKEY_BYTES", 1 << 20)

@@ -211,6 +211,33 @@ def digest(_: Machine, handle: dict[str, str], name: str) -> dict[str, Any]:
         return {"path": str(file), "size": None, "sha256": ""}
 
 
+def look(machine: Machine, path: str) -> dict[str, Any]:
+    """What a path leads to: absolute path, `file`, `folder` or an empty kind, and a folder's files below it.
+
+    A relative path starts at the profile's folder. A file is `[path, bytes, seconds since 1970]`.
+    """
+    found = machine.near / Path(path).expanduser()
+    kind = "folder" if found.is_dir() else "file" if found.exists() else ""
+    files = []
+    for folder, _, names in os.walk(found) if kind == "folder" else ():
+        for name in names:
+            file = Path(folder) / name
+            if file.is_file():
+                status = file.stat()
+                files.append([file.relative_to(found).as_posix(), status.st_size, status.st_mtime])
+    return {"path": str(found), "kind": kind, "files": files}
+
+
+def arrange(_: Machine, folders: list[str], times: dict[str, float], remove: list[str]) -> None:
+    """Make folders, set the times of files, and remove files; all by their absolute paths."""
+    for folder in folders:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    for file, seconds in times.items():
+        os.utime(file, (seconds, seconds))
+    for file in remove:
+        Path(file).unlink(missing_ok=True)
+
+
 def cancel(machine: Machine, handle: dict[str, str], grace: float | None) -> None:
     """End a run."""
     machine.cancel(handle, grace)
@@ -230,7 +257,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
         facts, check, start, servers, find, adoptable, address, stop, log, shell, plan, directory, submit, journal,
-        digest, cancel, discard,
+        digest, look, arrange, cancel, discard,
     )
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ CLOSE, WINDOW_ADJUST, REQUEST = 97, 93, 98
 
 
 class Chunks:
-    """What a channel has received and nobody has read: paramiko's BufferedPipe, without its copying of all that is left."""
+    """What a channel has received and nobody has read: as paramiko's BufferedPipe, without copying all that is left."""
 
     def __init__(self) -> None:
         self._ready = threading.Condition()
@@ -120,9 +120,7 @@ class SessionChannel(paramiko.Channel):
     def consumed(self, count: int) -> None:
         """So many bytes that came were read: the window opens again by them, once it is worth a message."""
         if opening := self._check_add_window(count):
-            self.transport._send_message(
-                Message(struct.pack(">BII", WINDOW_ADJUST, self.remote_chanid, opening))
-            )
+            self.transport._send_message(Message(struct.pack(">BII", WINDOW_ADJUST, self.remote_chanid, opening)))
 
     def _unlink(self) -> None:
         super()._unlink()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from paramiko import ChannelException, SFTPClient, SSHException
 
+from .channels import SessionChannel
 from .stream import ChannelStream
 from .transport import FastTransport
 from .way import ClosedError, Destination, RefusedError
@@ -33,7 +33,7 @@ class ParamikoWay:
         return self._why or (self.transport.reason() if self.closed.is_set() else "")
 
     def _undelay(self) -> None:
-        """OpenSSH's server sends small packets at once only after it has run a command: run one, and wait for nothing."""
+        """OpenSSH's server sends small packets at once only after it has run a command: run one."""
         with suppress(SSHException):
             self.transport.run_soon("true")
 
@@ -53,7 +53,7 @@ class ParamikoWay:
                 raise self._gone() from error
             raise RefusedError("the machine offers no file transfer (sftp)", "ask who runs it") from error
 
-    def _session(self):  # noqa: ANN202
+    def _session(self) -> SessionChannel:
         try:
             return self.transport.open_channel("session", timeout=OPEN_SECONDS)
         except ChannelException as error:

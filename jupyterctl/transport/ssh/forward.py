@@ -275,7 +275,9 @@ class ForwardChannel:
         """Have the pump wait for what can be done next."""
         wanted = 0
         if not self._hands_off:
-            wanted = (READ if self._reading and self._window and not self.resting else 0) | (WRITE if self._pending else 0)
+            wanted = (READ if self._reading and self._window and not self.resting else 0) | (
+                WRITE if self._pending else 0
+            )
         if wanted != self._watched:
             self._watched = wanted
             self._transport.pump.watch(self._client, wanted, self.ready)

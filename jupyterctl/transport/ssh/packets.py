@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from paramiko import Message, SSHException
@@ -35,6 +36,8 @@ WIDE_BLOCK = 16
 LOOK_UP_SECONDS = 1.0
 """How often the reader looks whether it should end, where nothing comes."""
 PADDING = os.urandom(64)
+GCM_BLOCK = GCM_TAG = 16
+NO_KEYS = "no keys were agreed upon"
 
 Deliver = Callable[[int, memoryview], bool]
 """Takes data of a channel by the channel's number; False: it is nobody's, treat it as any message."""
@@ -85,7 +88,7 @@ class FastPacketizer(Packetizer):
                 self.flush()
 
     def send_data(self, header: bytes, pieces: list[memoryview]) -> None:
-        """Send pieces of a channel's data, each at most as long as the other side allows; `header` is type and channel."""
+        """Send pieces of a channel's data, each as long as the other side allows; `header` is type and channel."""
         with self.sending:
             for piece in pieces:
                 if self._seal is None:
@@ -97,7 +100,8 @@ class FastPacketizer(Packetizer):
 
     def _seal_parts(self, *parts: bytes | memoryview) -> None:
         keys = self._seal
-        assert keys is not None
+        if keys is None:
+            raise SSHException(NO_KEYS)
         if self._compress is not None:
             parts = (self._compress(b"".join(parts)),)
         length = sum(map(len, parts))
@@ -112,7 +116,7 @@ class FastPacketizer(Packetizer):
         if keys.count(len(sealed), self.REKEY_PACKETS, self.REKEY_BYTES) and not self.need_rekey():
             self._trigger_rekey()
 
-    def write_all(self, out: bytes) -> None:
+    def write_all(self, out: Any) -> None:
         """Queue bytes as they are, and write what the socket takes now."""
         with self.sending:
             self._queue.append(out)
@@ -185,18 +189,19 @@ class FastPacketizer(Packetizer):
             if self._decompress is not None:
                 payload = self._decompress(payload)
             message = Message(payload[1:])
-            message.seqno = (self._received_packets - 1) & 0xFFFFFFFF  # type: ignore[attr-defined]
+            message.seqno = (self._received_packets - 1) & 0xFFFFFFFF
             return payload[0], message
 
     def _next_packet(self) -> bytes:
         """The next packet's padding length, payload and padding."""
         keys = self._open
-        assert keys is not None
+        if keys is None:
+            raise SSHException(NO_KEYS)
         self._await(4, between=True)
         (length,) = struct.unpack_from(">I", self._room, self._begin)
-        if length < 16 or length > LARGEST_PACKET:
+        if length < GCM_BLOCK or length > LARGEST_PACKET:
             raise SSHException(f"a packet of {length} bytes")
-        self._await(4 + length + 16)
+        self._await(4 + length + GCM_TAG)
         begin = self._begin
         head, sealed = self._view[begin : begin + 4], self._view[begin + 4 : begin + 20 + length]
         plain: bytes = keys.cipher.decrypt(keys.nonce(), sealed, head)
@@ -209,7 +214,7 @@ class FastPacketizer(Packetizer):
                 raise SSHException("the other side does not exchange new keys")
         return plain
 
-    def read_all(self, n: int, check_rekey: bool = False) -> bytes:  # noqa: FBT002 - paramiko's signature
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         """Exactly so many bytes."""
         self._await(n, between=check_rekey)
         found = bytes(self._view[self._begin : self._begin + n])
@@ -228,7 +233,7 @@ class FastPacketizer(Packetizer):
         return line.decode(errors="replace")
 
     def _await(self, count: int, *, between: bool = False) -> None:
-        """Read until there are so many bytes; NeedRekeyException between packets, where nothing comes and keys are old."""
+        """Read until so many bytes are there; NeedRekeyException between packets, where none comes and keys are old."""
         while self._end - self._begin < count:
             if self._receive(LOOK_UP_SECONDS):
                 continue
@@ -273,12 +278,12 @@ class FastPacketizer(Packetizer):
         self.REKEY_BYTES = min(type(self).REKEY_BYTES, 1 << 36 if block >= WIDE_BLOCK else 1 << 30)
         return _Keys(cipher, nonce) if aead and nonce is not None else None
 
-    def set_outbound_compressor(self, compressor: Callable[[bytes], bytes]) -> None:
+    def set_outbound_compressor(self, compressor: Any) -> None:
         """Compress from here on."""
         super().set_outbound_compressor(compressor)
         self._compress = compressor
 
-    def set_inbound_compressor(self, compressor: Callable[[bytes], bytes]) -> None:
+    def set_inbound_compressor(self, compressor: Any) -> None:
         """Decompress from here on."""
         super().set_inbound_compressor(compressor)
         self._decompress = compressor
@@ -303,10 +308,8 @@ class FastPacketizer(Packetizer):
     def close(self) -> None:
         """End the stream; the thread that reads meets its end, and closes the socket when it is done with it."""
         self._ended = True
-        try:
+        with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         with self._drained:
             self._drained.notify_all()
 

@@ -79,7 +79,7 @@ def _copy_out(carrier: Any, pair: socket.socket) -> None:
 def _reader(carrier: Any) -> Callable[[], bytes]:
     """What reads some bytes from a carrier as soon as there are any."""
     if isinstance(carrier, ProxyCommand):
-        return partial(os.read, carrier.process.stdout.fileno(), COPY_BYTES)
+        return partial(os.read, cast("Any", carrier.process.stdout).fileno(), COPY_BYTES)
     carrier.settimeout(None)
     return partial(carrier.recv, COPY_BYTES)
 
@@ -87,5 +87,5 @@ def _reader(carrier: Any) -> Callable[[], bytes]:
 def _writer(carrier: Any) -> Callable[[bytes], int]:
     """What writes some bytes to a carrier, and tells how many."""
     if isinstance(carrier, ProxyCommand):
-        return partial(os.write, carrier.process.stdin.fileno())
+        return partial(os.write, cast("Any", carrier.process.stdin).fileno())
     return cast("Callable[[bytes], int]", carrier.send)

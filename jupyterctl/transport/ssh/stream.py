@@ -45,7 +45,9 @@ class ChannelStream:
             raise ClosedError(GONE, "try again once it is up") from error
 
     def write(self, data: bytes) -> None:
-        """Send all; ClosedError where the way is gone."""
+        """Send all; ClosedError where the way is gone, or the command's input was ended."""
+        if self._channel.eof_sent:
+            raise ClosedError("the command's input has ended already", "start it again")
         try:
             self._channel.sendall(data)
         except (OSError, SSHException, EOFError) as error:

@@ -1,8 +1,8 @@
 """The ssh connection itself: paramiko's transport, mended where it falls short.
 
-The thread that reads never waits, neither for the socket nor for an exchange of keys: what may not be sent during one is
-held, in order, until it is over. Keys are exchanged as seldom as OpenSSH does. Channels are opened without a thread that
-waits, and forwarded connections have none of their own.
+The thread that reads never waits, neither for the socket nor for an exchange of keys: what may not be sent during one
+is held, in order, until it is over. Keys are exchanged as seldom as OpenSSH does. Channels are opened without a thread
+that waits, and forwarded connections have none of their own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from paramiko.common import CONNECTION_FAILED_CODE
 
 from .channels import Errand, SessionChannel
 from .forward import ForwardChannel
+from .numbers import Channels, Seen
 from .packets import FastPacketizer
 from .pump import WRITE, Pump
 from .sockets import as_socket, prepare
@@ -34,7 +35,6 @@ FIRST_ABOVE_TRANSPORT = 50
 """Messages from this number on may not be sent while keys are exchanged."""
 PROBE = "keepalive@openssh.com"
 GCM = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
-NUMBERS = 1 << 24
 
 
 def _tell(method: str) -> Callable[[Any, Message], object]:
@@ -59,6 +59,7 @@ class FastTransport(paramiko.Transport):
         97: _tell("_handle_close"),
     }
     packetizer: FastPacketizer
+    sock: socket.socket
 
     def __init__(self, sock: Any, **kw: Any) -> None:
         carrier = as_socket(sock)
@@ -77,9 +78,8 @@ class FastTransport(paramiko.Transport):
         self._keying = False
         self._held: deque[Message] = deque()
         self._resting: list[ForwardChannel] = []
-        self._channels = _Channels()
-        self.channels_seen = _Seen()
-        self._probed: float | None = None
+        self._channels = Channels()
+        self.channels_seen: Any = Seen()
         self._round_trip: float | None = None
         self._replies: deque[Callable[[Message | None], object]] = deque()
         self.packetizer.deliver = self._deliver
@@ -107,9 +107,7 @@ class FastTransport(paramiko.Transport):
         """Send data of a forwarded connection."""
         with self._gate:
             if self._keying:
-                self._held.extend(
-                    Message(b"".join((header, struct.pack(">I", len(piece)), piece))) for piece in pieces
-                )
+                self._held.extend(Message(b"".join((header, struct.pack(">I", len(piece)), piece))) for piece in pieces)
             else:
                 self.packetizer.send_data(header, pieces)
 
@@ -216,15 +214,21 @@ class FastTransport(paramiko.Transport):
 
         self._request(PROBE, b"", answered)
 
-    def global_request(self, kind: str, data: Any = None, wait: bool = True) -> Message | None:  # noqa: FBT002 - paramiko's
+    def global_request(self, kind: str, data: Any = None, wait: bool = True) -> Message | None:
         """Ask for something of the connection itself; None where it is declined or not waited for."""
-        extra = Message().add(*data).asbytes() if data is not None else b""
+        given = Message()
+        given.add(*(data or ()))
         if not wait:
-            self._request(kind, extra, None)
+            self._request(kind, given.asbytes(), None)
             return None
         found: list[Message | None] = []
         came = threading.Event()
-        self._request(kind, extra, lambda message: (found.append(message), came.set()))
+
+        def answered(message: Message | None) -> None:
+            found.append(message)
+            came.set()
+
+        self._request(kind, given.asbytes(), answered)
         while not came.wait(1.0) and self.active:
             pass
         return found[0] if found else None
@@ -265,7 +269,7 @@ class FastTransport(paramiko.Transport):
             raise SSHException("the ssh connection has ended")
         self._send_message(channel.request(channel.chanid, to))
 
-    def open_channel(
+    def open_channel(  # noqa: PLR0917 - paramiko's signature
         self,
         kind: str,
         dest_addr: Any = None,
@@ -291,7 +295,7 @@ class FastTransport(paramiko.Transport):
         """Have the machine run a command, and wait for nothing of it."""
         self._request_channel(Errand(command), "session")
 
-    def _request_channel(
+    def _request_channel(  # noqa: PLR0917 - as open_channel
         self,
         channel: SessionChannel,
         kind: str,
@@ -357,58 +361,3 @@ class FastTransport(paramiko.Transport):
         with suppress(OSError):
             self.sock.close()
         self.ended.set()
-
-
-class _Channels:
-    """The channels by our numbers; paramiko's ChannelMap, but it holds them, and none is added after the end."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._by_number: dict[int, Any] = {}
-        self._next = 0
-        self._ended = False
-
-    def add(self, channel: Any) -> bool:
-        """Give a channel its number; False where the connection has ended."""
-        with self._lock:
-            while self._next in self._by_number:
-                self._next = (self._next + 1) % NUMBERS
-            channel.chanid = self._next
-            self._by_number[self._next] = channel
-            self._next = (self._next + 1) % NUMBERS
-            if self._ended:
-                del self._by_number[channel.chanid]
-            return not self._ended
-
-    def take(self, number: int) -> Any:
-        """The channel of a number, which it has no longer; None where there is none."""
-        return self._by_number.pop(number, None)
-
-    delete = take
-
-    def get(self, number: int) -> Any:
-        """The channel of a number, or None."""
-        return self._by_number.get(number)
-
-    def values(self) -> list[Any]:
-        """Every channel."""
-        with self._lock:
-            return list(self._by_number.values())
-
-    def end(self) -> list[Any]:
-        """Every channel that was left; none is added from here on."""
-        with self._lock:
-            self._ended = True
-            left = list(self._by_number.values())
-            self._by_number.clear()
-            return left
-
-    def __len__(self) -> int:
-        return len(self._by_number)
-
-
-class _Seen:
-    """Every number was a channel's once: late messages to one that is gone are no error."""
-
-    def __contains__(self, number: object) -> bool:
-        return True

@@ -104,7 +104,7 @@ class ServerView(VerticalScroll, can_focus=True):
             ("link", status.link.state or ""),
             ("carried by", status.link.way or ""),
             ("round trip", f"{status.link.round_trip * 1000:.0f} ms" if status.link.round_trip else ""),
-            ("fix", Cell(status.link.fix or "", "warn")),
+            ("fix", Cell(status.fix or "", "warn")),
             ("way", status.health.way or ""),
             ("http", status.health.http or ""),
             ("kernels", f"{busy}, last active {active}" if busy and active else busy),

@@ -1,0 +1,182 @@
+"""Files to and fro: `NAME:PATH` is a path at a target, anything else one here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ..errors import NotFoundError, TargetError, UsageError
+from . import links
+
+if TYPE_CHECKING:
+    from ..target import Distant
+    from .servers import Place
+
+CLOCK_SECONDS = 2.0
+"""By how much the times of one file may differ on two file systems."""
+IGNORED = (".git/", ".ipynb_checkpoints/", "__pycache__/")
+"""What is never mirrored, beside what `.gitignore` says."""
+
+Progress = Callable[[str, int, int], object]
+"""Hears of a file how many bytes of how many are over."""
+
+
+class Mirroring(Struct, frozen=True, kw_only=True):
+    """What a mirroring did, or would do; paths from the folder on."""
+
+    copied: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    by: str = "sftp"
+
+
+def parse(text: str) -> tuple[str, str]:
+    """(target, path) of what a person writes; the target is empty for a path here.
+
+    >>> parse("lab:data/x.csv"), parse("./a:b"), parse("x.csv")
+    (('lab', 'data/x.csv'), ('', './a:b'), ('', 'x.csv'))
+    """
+    name, colon, path = text.partition(":")
+    return (name, path or ".") if colon and name and "/" not in name else ("", text)
+
+
+def distant(where: Place) -> Distant:
+    """The target as one that files can go to; UsageError for this machine."""
+    at = links.distant(where.target)
+    if at is None:
+        raise UsageError(f"`{where.name}` is on this machine", "copy with cp")
+    return at
+
+
+def upload(at: Distant, source: Path, path: str, progress: Progress, *, recursive: bool) -> str:
+    """Copy a file or folder there, into a folder where there is one of that path; where it is now."""
+    if not source.exists():
+        raise NotFoundError(f"there is no `{source}`")
+    there = at.look(path)
+    goal = PurePosixPath(there.path)
+    if there.kind == "folder":
+        goal /= source.resolve().name
+    if source.is_dir():
+        _wanted(recursive=recursive, name=str(source))
+        files = {file.relative_to(source).as_posix(): file for file in sorted(source.rglob("*")) if file.is_file()}
+        _send(at, files, goal, progress)
+    else:
+        at.put(source, str(goal), lambda done, size: progress(source.name, done, size))
+    return str(goal)
+
+
+def download(at: Distant, path: str, destination: Path, progress: Progress, *, recursive: bool) -> Path:
+    """Copy a file or folder here, into a folder where there is one of that path; where it is now."""
+    there = at.look(path)
+    if not there.kind:
+        raise NotFoundError(f"there is no `{there.path}` at `{at.profile.name}`")
+    goal = destination / PurePosixPath(there.path).name if destination.is_dir() else destination
+    if there.kind == "folder":
+        _wanted(recursive=recursive, name=there.path)
+        _receive(at, there.path, {name: time for name, _, time in there.files}, goal, progress)
+    else:
+        at.get(there.path, goal, lambda done, size: progress(goal.name, done, size))
+    return goal
+
+
+def _wanted(*, recursive: bool, name: str) -> None:
+    if not recursive:
+        raise UsageError(f"`{name}` is a folder", "add --recursive")
+
+
+def mirror(where: Place, folder: Path, progress: Progress, *, back: bool, delete: bool, dry_run: bool) -> Mirroring:
+    """Make the target's folder as the one here, or with `back` this one as the target's; excludes as `.gitignore`.
+
+    With rsync where both have it and it is no trial, else over SFTP, by sizes and times.
+    """
+    at = distant(where)
+    there = at.look(".")
+    kept = _kept(folder)
+    here = {name: file.stat() for name, file in _files(folder) if kept(name)}
+    yonder = {name: (size, time) for name, size, time in there.files if kept(name)}
+    mine = {name: (status.st_size, status.st_mtime) for name, status in here.items()}
+    wanted, old = (yonder, mine) if back else (mine, yonder)
+    copied = tuple(sorted(name for name, state in wanted.items() if not _same(state, old.get(name))))
+    removed = tuple(sorted(set(old) - set(wanted))) if delete else ()
+    if dry_run or not (copied or removed):
+        return Mirroring(copied=copied, removed=removed)
+    if shutil.which("rsync") and copied and _rsync(where, at, folder, there.path, copied, back=back):
+        by = "rsync"
+    elif back:
+        by = "sftp"
+        _receive(at, there.path, {name: yonder[name][1] for name in copied}, folder, progress)
+    else:
+        by = "sftp"
+        _send(at, {name: folder / name for name in copied}, PurePosixPath(there.path), progress)
+    if back:
+        for name in removed:
+            (folder / name).unlink(missing_ok=True)
+    elif removed:
+        at.arrange([], {}, [f"{there.path}/{name}" for name in removed])
+    return Mirroring(copied=copied, removed=removed, by=by)
+
+
+def _send(at: Distant, files: Mapping[str, Path], goal: PurePosixPath, progress: Progress) -> None:
+    folders = sorted({str((goal / name).parent) for name in files} | {str(goal)})
+    at.arrange(folders, {}, [])
+    for name, file in files.items():
+        at.put(file, str(goal / name), lambda done, size, name=name: progress(name, done, size))  # type: ignore[misc]
+    at.arrange([], {str(goal / name): file.stat().st_mtime for name, file in files.items()}, [])
+
+
+def _receive(at: Distant, root: str, times: Mapping[str, float], goal: Path, progress: Progress) -> None:
+    goal.mkdir(parents=True, exist_ok=True)
+    for name, time in times.items():
+        inside = goal / name
+        if ".." in PurePosixPath(name).parts:
+            raise TargetError(f"the machine names a file outside its folder: `{name}`")
+        at.get(f"{root}/{name}", inside, lambda done, size, name=name: progress(name, done, size))  # type: ignore[misc]
+        os.utime(inside, (time, time))
+
+
+def _rsync(where: Place, at: Distant, folder: Path, root: str, names: tuple[str, ...], *, back: bool) -> bool:
+    """Whether rsync could do it; where the machine has none, it could not."""
+    import shlex
+
+    local, remote = f"{folder}/", f"{where.name}:{root}/"
+    ends = [remote, local] if back else [local, remote]
+    command = ["rsync", "-a", "--partial", "--from0", "--files-from=-", "-e", shlex.join(at.shell_stream()), *ends]
+    environment = {**os.environ, "JUPYTERCTL_PROFILE": links.document(where.profile).decode()}
+    listing = "\0".join(names).encode()
+    done = subprocess.run(command, input=listing, capture_output=True, env=environment, check=False)
+    return done.returncode == 0
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if f"{name}/" not in IGNORED]
+        for name in names:
+            file = Path(root) / name
+            if file.is_file():
+                yield file.relative_to(folder).as_posix(), file
+
+
+def _kept(folder: Path) -> Callable[[str], bool]:
+    """Whether a path is to be mirrored, by the `.gitignore` files of the folder and of those below it."""
+    from pathspec import GitIgnoreSpec
+
+    specs = [("", GitIgnoreSpec.from_lines(IGNORED))]
+    for name, file in _files(folder):
+        if PurePosixPath(name).name == ".gitignore":
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            specs.append((name.removesuffix(".gitignore"), GitIgnoreSpec.from_lines(lines)))
+
+    def kept(name: str) -> bool:
+        inside = ((at, spec) for at, spec in specs if name.startswith(at))
+        return not any(spec.match_file(name.removeprefix(at)) for at, spec in inside)
+
+    return kept
+
+
+def _same(state: tuple[int, float], other: tuple[int, float] | None) -> bool:
+    return other is not None and state[0] == other[0] and abs(state[1] - other[1]) <= CLOCK_SECONDS

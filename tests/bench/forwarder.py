@@ -1,0 +1,54 @@
+"""A forwarder for the link benchmark.
+
+`python -m tests.bench.forwarder KIND HOST PORT KEY TO LOCAL` prints `ready` once it forwards.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+
+
+def ours(host: str, port: int, key: str, to: int, local: int) -> object:
+    """Our listener over our transport."""
+    import paramiko
+
+    from jupyterctl.transport.listener import Listener
+    from jupyterctl.transport.ssh.connection import ParamikoWay
+    from jupyterctl.transport.ssh.transport import FastTransport
+
+    transport = FastTransport(socket.create_connection((host, port)))
+    transport.start_client(timeout=20)
+    transport.auth_publickey("root", paramiko.Ed25519Key.from_private_key_file(key))
+    listener = Listener(local)
+    listener.start()
+    listener.use(ParamikoWay(transport, "bench"), ("127.0.0.1", to))
+    return listener
+
+
+def sshtunnel(host: str, port: int, key: str, to: int, local: int) -> object:
+    """sshtunnel as it ships."""
+    from sshtunnel import SSHTunnelForwarder
+
+    forwarder = SSHTunnelForwarder(
+        (host, port),
+        ssh_username="root",
+        ssh_pkey=key,
+        ssh_config_file=None,
+        allow_agent=False,
+        host_pkey_directories=[],
+        local_bind_address=("127.0.0.1", local),
+        remote_bind_address=("127.0.0.1", to),
+    )
+    forwarder.start()
+    return forwarder
+
+
+KINDS = {"ours": ours, "sshtunnel": sshtunnel}
+
+if __name__ == "__main__":
+    kind, host, port, key, to, local = sys.argv[1:]
+    kept = KINDS[kind](host, int(port), key, int(to), int(local))
+    print("ready", flush=True)
+    signal.pause()
