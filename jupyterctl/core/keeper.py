@@ -26,7 +26,8 @@ from ..store import Store
 from ..transport import broker
 from ..transport.ssh.way import Question
 from ..transport.there import said_of
-from .holding import Holding, profile_of
+from .holding import Holding
+from .opening import profile_of
 
 if TYPE_CHECKING:
     from ..transport.ssh.way import Stream

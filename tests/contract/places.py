@@ -22,6 +22,9 @@ from jupyterctl import paths
 from tests.conftest import end_all, need
 from tests.sshd import Sshd
 
+TRANSPORTS = {"ssh": "paramiko"}
+"""The ways to a machine elsewhere: a place's name, and the profile's `transport`."""
+
 
 class Place(Protocol):
     """What the suite has to know of a place beside its profile."""
