@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 import threading
 from pathlib import Path
@@ -108,14 +107,14 @@ def test_a_client_that_goes_away(way: OpenSSHWay, far: Far) -> None:
 def test_many_connections_leave_nothing_behind(way: OpenSSHWay, far: Far) -> None:
     Client(way, far.to).say("send 10").rest()
     gone(way)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         clients = [Client(way, far.to).say("send 10000") for _ in range(40)]
         assert all(client.rest() == blob(10_000) for client in clients)
         for client in clients:
             client.socket.close()
     gone(way)
-    wait_for(lambda: len(os.listdir("/proc/self/fd")) <= before)
+    wait_for(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def stream(connection: socket.socket, host: str, port: int, files: Sequence[int]
 
 
 def ask_for_listener(path: str, here: str, there: str) -> None:
-    """Have the master listen on a unix socket here, for connections to a unix socket there; OSError where it does not."""
+    """Have the master listen on a unix socket here, for connections to one there; OSError where it does not."""
     with connect(path) as connection:
         connection.sendall(_packet(OPEN_FORWARD, 0, _LOCAL, here, _UNIX, there, _UNIX))
         answers = Answers()
