@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -108,14 +110,14 @@ def test_a_client_that_goes_away(way: OpenSSHWay, far: Far) -> None:
 def test_many_connections_leave_nothing_behind(way: OpenSSHWay, far: Far) -> None:
     Client(way, far.to).say("send 10").rest()
     gone(way)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         clients = [Client(way, far.to).say("send 10000") for _ in range(40)]
         assert all(client.rest() == blob(10_000) for client in clients)
         for client in clients:
             client.socket.close()
     gone(way)
-    wait_for(lambda: len(os.listdir("/proc/self/fd")) <= before)
+    wait_for(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before)
 
 
 @pytest.fixture
@@ -248,8 +250,32 @@ def test_nothing_is_left_of_it(site: Site) -> None:
 
 def test_a_master_of_the_persons_own_is_left_alone(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
     own = tmp_path_factory.mktemp("m") / "s"
-    site.sshd(
-        options=f"ControlMaster auto\nControlPath {own}\nControlPersist yes\nLocalForward 1 localhost:1\nRemoteCommand false"
-    )
+    lines = "ControlMaster auto", f"ControlPath {own}", "ControlPersist yes", "LocalForward 1 localhost:1"
+    site.sshd(options="\n".join((*lines, "RemoteCommand false", "RequestTTY force", "SessionType none")))
     assert says(site.open(transport="openssh")) == "here\n"
     assert not own.exists()
+
+
+def test_what_a_killed_process_left_is_removed(
+    site: Site, tmp_path_factory: pytest.TempPathFactory, monkeypatch
+) -> None:
+    place = tmp_path_factory.mktemp("p")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left, own = place / f"jctl-{ended.pid}-x", place / f"jctl-{os.getpid()}-x"
+    for folder in (left, own):
+        folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+    site.sshd()
+    site.open(transport="openssh")
+    assert not left.exists()
+    assert own.exists()
+    assert len(list(place.iterdir())) == 2
+
+
+def test_two_hundred_at_once(way: OpenSSHWay, far: Far) -> None:
+    """More than the program lets wait for it."""
+    with ThreadPoolExecutor(100) as pool:
+        clients = list(pool.map(lambda _: Client(way, far.to).say("send 1000"), range(200)))
+        assert all(rest == blob(1000) for rest in pool.map(Client.rest, clients))
+    assert not any(client.refused or client.lost.is_set() for client in clients)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...errors import TargetError, UnreachableError
-from . import askpass
+from . import askpass, mux
 from .asking import Asker, nobody
 from .complaint import failure
 from .login import plain
@@ -33,6 +33,7 @@ LOGIN_SECONDS = 8.0
 ALIVE_SECONDS, ALIVE_COUNT = 5, 3
 FILES = 8192
 """Open files that we want to be allowed: a forwarded connection takes three here and three in the program."""
+PREFIX = "jctl-"
 PATH_BYTES = 90
 """How long a unix socket's path may be, everywhere."""
 
@@ -135,7 +136,8 @@ def _folder() -> Path:
         with suppress(OSError):
             if not place or len(place) > PATH_BYTES:
                 continue
-            folder = Path(tempfile.mkdtemp(prefix="jctl-", dir=place))
+            _sweep(Path(place))
+            folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
             probe = folder / "x"
             probe.touch(mode=0o700)
             runs = os.access(probe, os.X_OK)
@@ -144,6 +146,28 @@ def _folder() -> Path:
                 return folder
             shutil.rmtree(folder, ignore_errors=True)
     raise TargetError("there is no folder for the sockets of the ssh program", "set XDG_RUNTIME_DIR or TMPDIR to one")
+
+
+def _sweep(place: Path) -> None:
+    """Remove what was left by processes of ours that were killed: nobody has that pid, nor listens at its socket."""
+    for folder in place.glob(f"{PREFIX}*-*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        with suppress(OSError):
+            if not pid.isdecimal() or folder.stat().st_uid != os.getuid():
+                continue
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                if not _listens(folder / "m"):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _listens(path: Path) -> bool:
+    """Whether somebody is there, in another container perhaps."""
+    with suppress(OSError):
+        mux.dial(str(path)).close()
+        return True
+    return False
 
 
 def _more_files() -> None:

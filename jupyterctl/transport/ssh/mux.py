@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import socket
 import struct
+import time
 from collections.abc import Iterator, Sequence
 
 HELLO, NEW_SESSION, OPEN_FORWARD, STDIO_FORWARD = 0x1, 0x10000002, 0x10000006, 0x10000008
@@ -16,6 +17,7 @@ OK, DENIED, FAILURE, EXIT, OPENED = 0x80000001, 0x80000002, 0x80000003, 0x800000
 VERSION = 4
 SECONDS = 5.0
 """How long the master, which is a process of this machine, may take to accept a connection."""
+_AGAIN_SECONDS = 0.002
 _LOCAL = 1
 _UNIX = 0xFFFFFFFE
 """The port that stands for a unix socket."""
@@ -23,12 +25,30 @@ _NO_ESCAPE = 0xFFFFFFFF
 _MAXIMUM = 1 << 18
 
 
-def connect(path: str) -> socket.socket:
-    """A connection to the master; OSError where there is none."""
+def dial(path: str) -> socket.socket:
+    """A connection to a socket of the master's, waited for while many others are; OSError where there is none."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(SECONDS)
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            connection.connect(path)
+        except BlockingIOError:  # its queue is full
+            if time.monotonic() < deadline:
+                time.sleep(_AGAIN_SECONDS)
+                continue
+            connection.close()
+            raise
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+
+def connect(path: str) -> socket.socket:
+    """A connection to the master itself; OSError where there is none."""
+    connection = dial(path)
     try:
-        connection.connect(path)
         connection.sendall(_packet(HELLO, VERSION))
     except BaseException:
         connection.close()
@@ -48,7 +68,7 @@ def stream(connection: socket.socket, host: str, port: int, files: Sequence[int]
 
 
 def ask_for_listener(path: str, here: str, there: str) -> None:
-    """Have the master listen on a unix socket here, for connections to a unix socket there; OSError where it does not."""
+    """Have the master listen on a unix socket here, for connections to one there; OSError where it does not."""
     with connect(path) as connection:
         connection.sendall(_packet(OPEN_FORWARD, 0, _LOCAL, here, _UNIX, there, _UNIX))
         answers = Answers()

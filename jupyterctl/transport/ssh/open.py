@@ -23,6 +23,7 @@ Transport = Literal["auto", "paramiko", "openssh"]
 
 LOGIN_SECONDS = 8.0
 """How long the machine may take over a login, not counting what a person takes to answer."""
+_MARGIN = 5.0
 HOPS = 8
 """Machines to go through, at most: a configuration can send us in a circle."""
 
@@ -144,7 +145,7 @@ class _Opening:
                 [each for each in route.host_key_algorithms if each in ssh.preferred_keys] or ssh.preferred_keys
             )
         )
-        ssh.banner_timeout = ssh.handshake_timeout = self._timeout
+        ssh.banner_timeout = ssh.handshake_timeout = self._timeout + _MARGIN  # so that it is we who see that time is up
         done = threading.Event()
         ssh.start_client(event=done)
         done.wait(self._timeout)

@@ -218,13 +218,7 @@ class OpenSSHWay:
     def _to_unix(
         self, client: socket.socket, to: str, refused: Callable[[str], object], lost: Callable[[], object]
     ) -> UnixRelay:
-        near = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            near.settimeout(mux.SECONDS)
-            near.connect(self._listener(to))
-        except OSError:
-            near.close()
-            raise
+        near = mux.dial(self._listener(to))
         relay = UnixRelay(self._master.pump, near, client, refused, lost, heard=self._master.heard)
         relay.done = self._relays.discard
         self._relays.add(relay)
