@@ -70,8 +70,12 @@ class Place:
         if server.port is not None and not server.adopted and not self.target.remote:
             self.store.keep_link_port(self.name, server.port)
 
+    def lab_port(self) -> int:
+        """What the lab is to listen on; one at another place chooses itself (0) unless the profile says."""
+        return server_settings(self.profile).port if self.target.remote else self.port()
+
     def port(self) -> int:
-        """The one that the profile names, else the one that was chosen for it once and for all."""
+        """The one on this machine that the profile names, else the one that was chosen for it once and for all."""
         settings = server_settings(self.profile)
         wanted = settings.link_port or (0 if self.target.remote else settings.port)
         if wanted:
@@ -114,7 +118,7 @@ def start(where: Place) -> Iterator[Phase]:
         yield Phase(name="process", state=PhaseState.DONE, detail=f"started by hand, pid {server.pid}")
         yield from _link(where)
         return
-    yield from _start(where, ServerSpec(name=where.name, port=where.port(), near=where.cwd))
+    yield from _start(where, ServerSpec(name=where.name, port=where.lab_port(), near=where.cwd))
 
 
 def restart(where: Place) -> Iterator[Phase]:
@@ -125,7 +129,7 @@ def restart(where: Place) -> Iterator[Phase]:
         return
     address = where.target.address(server)
     spec = ServerSpec(
-        name=where.name, port=server.port or where.port(), near=where.cwd, root=server.root, token=address.token
+        name=where.name, port=server.port or where.lab_port(), near=where.cwd, root=server.root, token=address.token
     )
     where.target.stop(server)
     yield from _start(where, spec)

@@ -202,10 +202,10 @@ class Ssh:
             yield msgspec.convert(phase, Phase)
 
     def _spec(self, spec: ServerSpec | None) -> dict[str, Any]:
-        """A lab chooses its port itself unless the profile names one: the link has one of its own."""
-        port = self.settings.server.port
-        known = {"root": spec.root, "token": spec.token} if spec else {}
-        return {"name": self.profile.name, "port": port, **known}
+        """What a start there is told; with nothing else known the lab has the port that the profile names, or chooses."""
+        if spec is None:
+            return {"name": self.profile.name, "port": self.settings.server.port}
+        return {"name": spec.name, "port": spec.port, "root": spec.root, "token": spec.token}
 
     def servers(self) -> list[Server]:
         """Every lab of this account there."""
