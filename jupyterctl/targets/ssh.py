@@ -202,7 +202,7 @@ class Ssh:
             yield msgspec.convert(phase, Phase)
 
     def _spec(self, spec: ServerSpec | None) -> dict[str, Any]:
-        """What a start there is told; with nothing else known the lab has the port that the profile names, or chooses."""
+        """What a start there is told; a lab that nothing is known of has the profile's port, or chooses one."""
         if spec is None:
             return {"name": self.profile.name, "port": self.settings.server.port}
         return {"name": spec.name, "port": spec.port, "root": spec.root, "token": spec.token}
