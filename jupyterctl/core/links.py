@@ -15,7 +15,7 @@ from ..errors import JupyterctlError, NotFoundError
 from ..model import Address, Dial, Link, LinkState, Phase, Profile
 
 if TYPE_CHECKING:
-    from ..store import Store
+    from ..store import Kept
     from ..target import Distant, Target
     from .servers import Place
 
@@ -40,8 +40,7 @@ def reconnect(where: Place) -> Iterator[Phase]:
     at = distant(where.target)
     if at is None:
         raise NotFoundError(f"`{where.name}` is on this machine", f"look at it: jupyterctl status {where.name}")
-    kept = where.store.kept(where.name).get(where.name)
-    if kept is not None and not at.direct:
+    if where.kept() is not None and not at.direct:
         at.link(where.port(), None)
     yield from at.reconnect()
 
@@ -54,12 +53,11 @@ def let_go(where: Place) -> None:
         at.let_go()
 
 
-def state(store: Store, at: Distant) -> tuple[Link | None, Address | None]:
+def state(kept: Kept | None, at: Distant) -> tuple[Link | None, Address | None]:
     """A link that is wanted, and the lab's address through it; None where none is. One without a keeper gets one."""
-    name = at.profile.name
-    kept = store.kept(name).get(name)
     if kept is None:
         return None, None
+    name = at.profile.name
     if at.direct:
         return Link(name=name, state=LinkState.UP, way="directly"), kept.address
     with suppress(JupyterctlError):

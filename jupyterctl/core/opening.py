@@ -286,8 +286,9 @@ class Opening:
                 continue
             self._attempt()
             delay = back_off.next(time.monotonic(), watched=self._watched)
-            if self._link.state is not LinkState.REFUSED:
-                self._tell(LinkState.DOWN, self._failed[0], next_try=delay)
+            with self._lock:
+                if self._carrier is None and self._link.state is not LinkState.REFUSED:
+                    self._tell(LinkState.DOWN, self._failed[0], next_try=delay)
             self._news.clear()
             if self._news.wait(delay):
                 self._news.clear()

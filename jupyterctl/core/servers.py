@@ -15,7 +15,7 @@ from urllib.parse import quote
 from .. import paths, target
 from ..errors import BusyError, JupyterctlError, NotFoundError, TargetError
 from ..model import Address, Dial, Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec
-from ..store import Store
+from ..store import Kept, Store
 from ..target import Target
 from ..transport import jupyter_api, ports
 from . import links, profiles
@@ -61,6 +61,10 @@ class Place:
             self.store.keep_up(self.name, links.document(self.profile), found)
         return found
 
+    def kept(self) -> Kept | None:
+        """Its link, if one is to be up."""
+        return self.store.kept(self.name).get(self.name)
+
     def running(self) -> Server:
         """The server; NotFoundError where there is none."""
         server = self.find()
@@ -74,8 +78,12 @@ class Place:
         if server.port is not None and not server.adopted and not self.target.remote:
             self.store.keep_link_port(self.name, server.port)
 
+    def lab_port(self) -> int:
+        """What the lab is to listen on; one at another place chooses itself (0) unless the profile says."""
+        return server_settings(self.profile).port if self.target.remote else self.port()
+
     def port(self) -> int:
-        """The one that the profile names, else the one that was chosen for it once and for all."""
+        """The one on this machine that the profile names, else the one that was chosen for it once and for all."""
         settings = server_settings(self.profile)
         wanted = settings.link_port or (0 if self.target.remote else settings.port)
         if wanted:
@@ -118,7 +126,7 @@ def start(where: Place) -> Iterator[Phase]:
         yield Phase(name="process", state=PhaseState.DONE, detail=f"started by hand, pid {server.pid}")
         yield from _link(where)
         return
-    yield from _start(where, ServerSpec(name=where.name, port=where.port(), near=where.cwd))
+    yield from _start(where, ServerSpec(name=where.name, port=where.lab_port(), near=where.cwd))
 
 
 def restart(where: Place) -> Iterator[Phase]:
@@ -129,7 +137,7 @@ def restart(where: Place) -> Iterator[Phase]:
         return
     address = where.target.address(server)
     spec = ServerSpec(
-        name=where.name, port=server.port or where.port(), near=where.cwd, root=server.root, token=address.token
+        name=where.name, port=server.port or where.lab_port(), near=where.cwd, root=server.root, token=address.token
     )
     where.target.stop(server)
     yield from _start(where, spec)

@@ -14,7 +14,7 @@ from ..model import Address, LinkState, Profile, Server, ServerState
 from . import links, profiles
 
 if TYPE_CHECKING:
-    from ..store import Store
+    from ..store import Kept, Store
     from ..target import Distant, Target
     from .servers import Place
 
@@ -100,7 +100,9 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
     if server is None:
         return Status(name=where.name, kind=where.profile.kind, state=ServerState.STOPPED.value)
     at = links.distant(where.target)
-    return of(server, where.target, PATIENT_SECONDS) if at is None else beyond(where.store, at, server, PATIENT_SECONDS)
+    if at is None:
+        return of(server, where.target, PATIENT_SECONDS)
+    return beyond(where.kept(), at, server, PATIENT_SECONDS)
 
 
 def _unreached(where: Place, error: UnreachableError) -> Status:
@@ -108,7 +110,7 @@ def _unreached(where: Place, error: UnreachableError) -> Status:
     at = links.distant(where.target)
     seen = Status(name=where.name, kind=where.profile.kind, state="")
     if at is not None:
-        seen = beyond(where.store, at, where.store.server(where.name), QUICK_SECONDS)
+        seen = beyond(where.kept(), at, where.store.server(where.name), QUICK_SECONDS)
     unreached = ServerState.UNREACHABLE.value
     return structs.replace(seen, state=unreached, health=Health(), error=error.message, fix=error.hint or None)
 
@@ -149,9 +151,9 @@ def of(server: Server, at: Target, seconds: float) -> Status:
     )
 
 
-def beyond(store: Store, at: Distant, server: Server | None, seconds: float) -> Status:
+def beyond(kept: Kept | None, at: Distant, server: Server | None, seconds: float) -> Status:
     """A target beyond a way, as its link shows it: what its keeper says, and what the lab answers through the link."""
-    link, address = links.state(store, at)
+    link, address = links.state(kept, at)
     known = server or Server(name=at.profile.name, kind=at.profile.kind, state=ServerState.UNKNOWN, place=at.site)
     shown = _link(link, address) if link and address else Link()
     health = Health()
@@ -232,12 +234,18 @@ def _beyond(made: list[Target], known: dict[str, Server], store: Callable[[], St
     far = [at for at in map(links.distant, made) if at is not None]
     if not far:
         return {}
+    kept = store().kept()
+
+    def seen(at: Distant) -> Status:
+        name = at.profile.name
+        return beyond(kept.get(name), at, known.get(name), QUICK_SECONDS)
+
     from concurrent.futures import ThreadPoolExecutor
 
-    kept = store()
+    linked = [at for at in far if at.profile.name in kept]
     with ThreadPoolExecutor(max_workers=16) as pool:
-        asked = pool.map(lambda at: beyond(kept, at, known.get(at.profile.name), QUICK_SECONDS), far)
-        return {at.profile.name: status for at, status in zip(far, asked, strict=True)}
+        asked = {status.name: status for status in pool.map(seen, linked)}
+    return {at.profile.name: asked.get(at.profile.name) or seen(at) for at in far}
 
 
 def _targets(entries: list[profiles.Entry], known: dict[str, Server]) -> list[Target]:

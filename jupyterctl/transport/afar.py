@@ -136,11 +136,11 @@ class Afar(ABC):
             yield msgspec.convert(phase, Phase)
 
     def _spec(self, spec: ServerSpec | None) -> dict[str, Any]:
-        """A lab chooses its port itself unless the profile names one: the link has one of its own."""
-        port = self.settings.server.port
-        known = {"root": spec.root, "token": spec.token} if spec else {}
-        socket = getattr(self.settings.server, "socket", False)
-        return {"name": self.profile.name, "port": port, "socket": socket, **known}
+        """What a start there is told; a lab that nothing is known of has the profile's port, or chooses one."""
+        own = {"name": self.profile.name, "socket": getattr(self.settings.server, "socket", False)}
+        if spec is None:
+            return {**own, "port": self.settings.server.port}
+        return {**own, "port": spec.port, "root": spec.root, "token": spec.token}
 
     def servers(self) -> list[Server]:
         """Every lab of this account there."""

@@ -21,7 +21,7 @@ from jupyterctl.errors import NotFoundError, TargetError, UnreachableError
 from jupyterctl.remote import there
 from jupyterctl.transport.ssh.way import ClosedError, Way
 from jupyterctl.transport.there import NoPythonError, There
-from tests.conftest import wait_for
+from tests.conftest import need, wait_for
 
 SETTINGS = {"environment": f"venv:{sys.prefix}"}
 
@@ -275,6 +275,26 @@ def test_it_ends_with_its_input(machine: Machine) -> None:
     machine.ask("facts")
     machine.streams[0].end_input()
     assert machine.streams[0].wait(60) == 0
+
+
+@pytest.mark.parametrize("minor", range(there.OLDEST[1], 15))
+def test_any_python_will_do(machine: Machine, minor: int) -> None:
+    """What goes along asks for no more than the oldest has, and nothing beside it."""
+    python = shutil.which(f"python3.{minor}") or "none"
+    found = [python, "-I", "-c", "import sys; print(sys.version_info[1])"]
+    said = subprocess.run(found, capture_output=True, text=True, check=False).stdout if python != "none" else ""
+    need(f"python3.{minor}", said == f"{minor}\n", "the program there is tried with it")
+    program = machine.there(python)
+    assert result(program, "facts")["python"].startswith(f"3.{minor}.")
+    plan = result(program, "plan", needs={**NEEDS, "imports": ["json", "no_such_module", "_socket", "sys"]})
+    assert plan["missing"] == ["no_such_module"]
+    assert result(program, "servers") == []
+    known = {"directory": str(machine.home / "r-1"), "host": os.uname().nodename}
+    assert result(program, "journal", handle=known, offset=0, wait=0.0) == ["", True]
+    assert result(program, "cancel", handle=known, grace=0.0) is None
+    assert {"environment", "disk"} <= {
+        value["name"] for word, value in list(program.call("check", "lab", SETTINGS, {}))[:-1]
+    }
 
 
 def test_what_prints_there_does_not_disturb(machine: Machine) -> None:

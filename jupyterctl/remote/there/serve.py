@@ -27,6 +27,13 @@ if sys.version_info < (3, 11):  # what our modules take for granted
     enum.StrEnum = _StrEnum
     sys.modules["datetime"].UTC = timezone.utc
 
+if sys.version_info < (3, 10):
+    _LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 - before anything of ours is imported
+    sys.stdlib_module_names = frozenset(
+        name.partition(".")[0]
+        for name in (*sys.builtin_module_names, *os.listdir(_LIBRARY), *os.listdir(f"{_LIBRARY}/lib-dynload"))  # noqa: PTH208
+    )
+
 import msgspec
 
 from jupyterctl import environments, paths
