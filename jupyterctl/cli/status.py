@@ -107,7 +107,7 @@ def _way(link: Link) -> str:
 
 def _state(server: Status) -> str:
     if server.state == "unknown" and not server.error:
-        return "○ not connected"
+        return "○ unconnected"
     return f"{_GLYPHS.get(server.state, ' ')} {server.state}"
 
 

@@ -205,6 +205,9 @@ class Afar(ABC):
         except TargetError as error:
             yield Check(name="way", state=CheckState.FAIL, detail=error.message, fix=error.hint)
             return
+        link = self.state()
+        trip = f", {link.round_trip * 1000:.0f} ms there and back" if link.round_trip else ""
+        yield Check(name="way", state=CheckState.OK, detail=f"{link.way}{trip}")
         facts = self.broker.call("facts")
         yield Check(name="machine", state=CheckState.OK, detail=f"{facts['host']}, {facts['system']}")
         yield Check(name="python", state=CheckState.OK, detail=f"{facts['python']}: {facts['executable']}")

@@ -102,7 +102,7 @@ def test_a_module_holds_one_thing_and_says_what(module: Path) -> None:
 def test_what_leaves_the_program_leaves_by_one_door() -> None:
     """Data by `cli/output.py`, messages by `cli/diagnostics.py`; `--version` is answered before either is imported.
 
-    What is executed at another machine says there that it is there, and what the ssh program asks is told it so.
+    What is executed at another machine says so there, and what the ssh program asks is told it so.
     """
     doors = {"cli/output.py", "cli/diagnostics.py", "__main__.py", "remote/there/bootstrap.py", "transport/ssh/askpass.py"}
     for module in MODULES:

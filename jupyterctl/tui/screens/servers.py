@@ -81,8 +81,8 @@ class Servers(Listing):
             self.rows.go(self.board.wanted_server)
             self.board.wanted_server = ""
         known = (self.board.servers or {}).values()
-        states = [status.state for status in known]
-        parts = [f"{server(state).text[0]} {states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
+        states = [how(status).text for status in known]
+        parts = [f"{state[0]} {states.count(state)} {state[2:]}" for state in dict.fromkeys(sorted(states))]
         self.count("   ".join(parts))
         self.moved()
 
@@ -162,7 +162,7 @@ def _hindrance(name: str, status: Status, doing: str) -> str:
 def how(status: Status) -> Cell:
     """The state of a server; of one that nobody has asked yet, that it is not connected."""
     if status.state == "unknown" and not status.error:
-        return Cell("○ not connected", "dim")
+        return Cell("○ unconnected", "dim")
     return server(status.state)
 
 
