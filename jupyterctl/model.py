@@ -205,6 +205,8 @@ class ServerSpec(Struct, frozen=True, kw_only=True):
     root: str = ""
     """Folder to show instead of the profile's."""
     token: str = ""
+    socket: bool = False
+    """Listen on a unix socket beside the token, which only its owner can open, instead of a port."""
 
     def __repr__(self) -> str:
         return f"ServerSpec(name={self.name!r}, port={self.port}, near={self.near}, root={self.root!r})"

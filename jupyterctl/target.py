@@ -112,6 +112,8 @@ class Target(Protocol):
 class Distant(Target, Protocol):
     """A target beyond a way that a keeper holds open."""
 
+    direct: bool
+    """Whether its lab is reached without a link, at an address of its own."""
     route: tuple[str, ...]
     """What tells one way from another: profiles with the same one could share it."""
 

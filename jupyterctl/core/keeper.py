@@ -51,7 +51,7 @@ class Keeper:
         if kept is not None:
             port = self.store.link_port(name)
             holding = self._hold(msgspec.json.decode(kept.profile))
-            if port is not None:
+            if port is not None and not holding.target.direct:
                 holding.listen(port)
 
     def run(self) -> None:

@@ -41,7 +41,7 @@ def reconnect(where: Place) -> Iterator[Phase]:
     if at is None:
         raise NotFoundError(f"`{where.name}` is on this machine", f"look at it: jupyterctl status {where.name}")
     kept = where.store.kept(where.name).get(where.name)
-    if kept is not None:
+    if kept is not None and not at.direct:
         at.link(where.port(), None)
     yield from at.reconnect()
 
@@ -60,6 +60,8 @@ def state(store: Store, at: Distant) -> tuple[Link | None, Address | None]:
     kept = store.kept(name).get(name)
     if kept is None:
         return None, None
+    if at.direct:
+        return Link(name=name, state=LinkState.UP, way="directly"), kept.address
     with suppress(JupyterctlError):
         return at.state(), kept.address
     from ..transport import broker

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from .. import paths, target
 from ..errors import BusyError, JupyterctlError, NotFoundError, TargetError
-from ..model import Address, Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec
+from ..model import Address, Dial, Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec
 from ..store import Store
 from ..target import Target
 from ..transport import jupyter_api, ports
@@ -55,7 +55,11 @@ class Place:
     def address(self, server: Server) -> Address:
         """Where it answers on this machine; for one at another place that is the near end of its link."""
         found = self.target.address(server)
-        return found if isinstance(found, Address) else links.lead(self, found)
+        if isinstance(found, Dial):
+            return links.lead(self, found)
+        if self.target.remote:
+            self.store.keep_up(self.name, links.document(self.profile), found)
+        return found
 
     def running(self) -> Server:
         """The server; NotFoundError where there is none."""

@@ -86,8 +86,8 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
     """Listens on a fixed port of 127.0.0.1 from `start` to `stop`.
 
     `wanted()` is called, from any thread, when a client waits and no way is up, and `absent()` when the machine says
-    that nobody listens at the destination; `story()` gives one or more sentences on what is going on, for a client that
-    has waited `hold` seconds in vain.
+    that nobody listens at the destination; `story()` gives one or more sentences on what is going on, for a client
+    that has waited `hold` seconds in vain.
     """
 
     def __init__(
