@@ -150,6 +150,9 @@ class Distant(Target, Protocol):
     def make_lab(self, report: Callable[[Step], object]) -> None:
         """Make an environment with JupyterLab there; `report` hears how far it is."""
 
+    def warm(self) -> None:
+        """Import what `open` needs, while there is nothing else to do; for the keeper alone."""
+
     def open(self, ask: Ask, report: Report) -> Carrier:
         """Open the way; for the keeper alone."""
 

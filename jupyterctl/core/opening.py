@@ -64,6 +64,7 @@ class Opening:
         self._opening = threading.Lock()
         self._attempts = 0
         self._closed = False
+        threading.Thread(target=self.target.warm, daemon=True).start()
         threading.Thread(target=self._supervise, daemon=True).start()
         routes.listen(self.urge)
 

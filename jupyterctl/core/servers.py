@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from .. import paths, target
 from ..errors import BusyError, JupyterctlError, NotFoundError, TargetError
-from ..model import Address, Dial, Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec
+from ..model import Address, Dial, Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec, ServerState
 from ..store import Kept, Store
 from ..target import Target
 from ..transport import jupyter_api, ports
@@ -122,9 +122,11 @@ def start(where: Place) -> Iterator[Phase]:
         server = where.target.adoptable(where.name, where.cwd)
         if server is not None:
             where.keep(server)
-    if server is not None and server.adopted:
-        yield Phase(name="process", state=PhaseState.DONE, detail=f"started by hand, pid {server.pid}")
-        yield from _link(where)
+    there = server is not None and server.state is ServerState.RUNNING and where.target.remote
+    if server is not None and (server.adopted or there):
+        how = "started by hand" if server.adopted else "runs already"
+        yield Phase(name="process", state=PhaseState.DONE, detail=f"{how}, pid {server.pid}")
+        yield from _link(where, server)
         return
     yield from _start(where, ServerSpec(name=where.name, port=where.lab_port(), near=where.cwd))
 
@@ -152,12 +154,11 @@ def _reach(where: Place) -> Iterator[Phase]:
 
 def _start(where: Place, spec: ServerSpec) -> Iterator[Phase]:
     yield from where.target.start(spec)
-    yield from _link(where)
+    yield from _link(where, where.find())
 
 
-def _link(where: Place) -> Iterator[Phase]:
-    """Have a link to the server that is up, and see that it answers through it."""
-    server = where.find()
+def _link(where: Place, server: Server | None) -> Iterator[Phase]:
+    """Have a link to a server that is up, and see that it answers through it."""
     if server is not None and where.target.remote:
         address = where.address(server)
         yield Phase(name="link", state=PhaseState.DOING, detail=address.url)

@@ -121,6 +121,11 @@ class Ssh(Afar):
     def _config(self) -> Path | None:
         return Path(self.settings.ssh_config).expanduser() if self.settings.ssh_config else None
 
+    def warm(self) -> None:
+        """paramiko takes longer to import than the ssh program to tell the configuration."""
+        if self.settings.transport != "openssh":
+            from ..transport.ssh import connection, dialogue  # noqa: F401 - to have them
+
     def open(self, ask: Ask, report: Report) -> Carrier:
         """Log in; for the keeper."""
         from ..transport.carrier import Carrier

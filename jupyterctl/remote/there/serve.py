@@ -37,7 +37,6 @@ if sys.version_info < (3, 10):
 import msgspec
 
 from jupyterctl import environments, paths
-from jupyterctl.environments.create import create
 from jupyterctl.errors import JupyterctlError, NotFoundError
 from jupyterctl.model import Bundle, Needs, Plan, Profile, Run, RunState, Server, ServerSpec, ServerState, now
 from jupyterctl.targets.local import Local, Settings, place
@@ -257,6 +256,8 @@ def discard(machine: Machine, handle: dict[str, str]) -> None:
 
 def make_lab(_: Machine, report: Callable[[Any], None]) -> Any:
     """A virtual environment with JupyterLab, where there is none."""
+    from jupyterctl.environments.create import create
+
     return create(LAB, virtual=True, report=report)
 
 
