@@ -23,7 +23,7 @@ import msgspec
 from ..errors import ConfigError, JupyterctlError
 from ..model import Dial, Link
 from ..store import Store
-from ..transport import broker
+from ..transport import keepers
 from ..transport.ssh.way import Question
 from ..transport.there import said_of
 from .holding import Holding
@@ -56,7 +56,7 @@ class Keeper:
 
     def run(self) -> None:
         """Serve requests until told to stop, or idle for long."""
-        place = broker.address(self.name)
+        place = keepers.address(self.name)
         place.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as control:
             control.bind(str(place))
@@ -116,7 +116,7 @@ class Keeper:
         if do == "stop":
             self._quiet.set()
             with suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
-                knock.connect(str(broker.address(self.name)))
+                knock.connect(str(keepers.address(self.name)))
             yield "result", None
             return
         holding = self._hold(request["profile"])
@@ -219,7 +219,7 @@ def main() -> None:
     """Be the keeper of the profile that is named, unless there is one."""
     name = sys.argv[1]
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with broker.address(name).with_suffix(".lock").open("w") as lock:
+    with keepers.address(name).with_suffix(".lock").open("w") as lock:
         if not _alone(lock.fileno(), name):
             return
         Keeper(name).run()
@@ -233,7 +233,7 @@ def _alone(lock: int, name: str) -> bool:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             with suppress(OSError), socket.socket(socket.AF_UNIX) as there:
-                there.connect(str(broker.address(name)))
+                there.connect(str(keepers.address(name)))
                 return False
             time.sleep(0.02)
         else:

@@ -62,9 +62,9 @@ def state(kept: Kept | None, at: Distant) -> tuple[Link | None, Address | None]:
         return Link(name=name, state=LinkState.UP, way="directly"), kept.address
     with suppress(JupyterctlError):
         return at.state(), kept.address
-    from ..transport import broker
+    from ..transport import keepers
 
-    broker.start(name)
+    keepers.start(name)
     known = kept.link or Link(name=name, state=LinkState.CONNECTING)
     return msgspec.structs.replace(known, state=LinkState.CONNECTING, error="its keeper is being started"), kept.address
 
