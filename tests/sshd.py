@@ -97,7 +97,7 @@ class Sshd:
         if self._process is None:
             return []
         found = psutil.Process(self._process.pid).children(recursive=True)
-        return [each for each in found if "sshd" in each.name()]
+        return [each for each in found if "sshd" in _name(each)]
 
     def kill_sessions(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Signal every connection's processes; SIGSTOP makes it silent."""
@@ -147,3 +147,11 @@ def answers(address: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _name(process: psutil.Process) -> str:
+    """A process's name; empty for one that has just ended."""
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""

@@ -233,7 +233,10 @@ def _jumps(value: str, host: str, user: str, port: int) -> tuple[str, ...]:
 
 def _several(value: str, known: tokens.Known) -> tuple[str, ...]:
     """Paths in one line: in quotes where they have spaces, or, as the ssh program tells them, each from its root."""
-    found = re.findall(r'"([^"]*)"', value) if '"' in value else re.split(r"\s+(?=[/~])", value)
+    if '"' in value:
+        found = [quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', value)]
+    else:
+        found = re.split(r"\s+(?=[/~])", value)
     return tuple(tokens.path(each, known) for each in found if each.lower() not in {"", "none"})
 
 
