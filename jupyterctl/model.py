@@ -212,17 +212,6 @@ class ServerSpec(Struct, frozen=True, kw_only=True):
         return f"ServerSpec(name={self.name!r}, port={self.port}, near={self.near}, root={self.root!r})"
 
 
-class Address(Struct, frozen=True, kw_only=True):
-    """Where a server answers, and what it wants to be told."""
-
-    url: str
-    """Ends in a slash."""
-    token: str
-
-    def __repr__(self) -> str:
-        return f"Address(url={self.url!r})"
-
-
 class Dial(Struct, frozen=True, kw_only=True):
     """Where a server answers at its place, for one that a link leads to."""
 
@@ -235,6 +224,19 @@ class Dial(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Dial(host={self.host!r}, port={self.port}, socket={self.socket!r})"
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    """Where a server answers, and what it wants to be told."""
+
+    url: str
+    """Ends in a slash."""
+    token: str
+    via: Dial | None = None
+    """Where the link to it leads, for one at another place."""
+
+    def __repr__(self) -> str:
+        return f"Address(url={self.url!r})"
 
 
 class Listing(Struct, frozen=True, kw_only=True):

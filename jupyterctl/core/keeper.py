@@ -52,7 +52,7 @@ class Keeper:
             port = self.store.link_port(name)
             holding = self._hold(msgspec.json.decode(kept.profile))
             if port is not None and not holding.target.direct:
-                holding.listen(port)
+                holding.listen(port, kept.address.via)
 
     def run(self) -> None:
         """Serve requests until told to stop, or idle for long."""

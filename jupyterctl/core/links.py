@@ -29,7 +29,7 @@ def lead(where: Place, dial: Dial) -> Address:
     """Have a link lead to a lab, from now on and for ever; the lab's address on this machine."""
     at = cast("Distant", where.target)
     port = where.port()
-    address = Address(url=f"http://127.0.0.1:{port}{dial.base_url}", token=dial.token)
+    address = Address(url=f"http://127.0.0.1:{port}{dial.base_url}", token=dial.token, via=dial)
     where.store.keep_up(where.name, document(where.profile), address)
     at.link(port, dial)
     return address

@@ -22,6 +22,8 @@ from . import links, profiles
 
 __all__ = ["Kernel", "Phase", "Server"]
 
+QUICK_SECONDS = 2.0
+"""How long a lab that was known may take to answer before its machine is asked for it."""
 LINK_SECONDS = 10.0
 """How long a lab that is up may take to answer through its link."""
 POLL_SECONDS = 0.2
@@ -117,6 +119,9 @@ def start(where: Place) -> Iterator[Phase]:
     """Start the server unless it is there, or adopt one that was started by hand; over when it answers."""
     if where.target.remote:
         yield from _reach(where)
+        if (known := _answers_as_before(where)) is not None:
+            yield Phase(name="link", state=PhaseState.DONE, detail=known.url)
+            return
     server = where.find()
     if server is None:
         server = where.target.adoptable(where.name, where.cwd)
@@ -150,6 +155,19 @@ def _reach(where: Place) -> Iterator[Phase]:
     at = links.distant(where.target)
     if at is not None:
         yield from at.reach()
+
+
+def _answers_as_before(where: Place) -> Address | None:
+    """The near end of a link through which the lab that was known answers; None where its machine must be asked."""
+    kept = where.kept()
+    if kept is None or kept.address.via is None:
+        return None
+    address = links.lead(where, kept.address.via)
+    try:
+        jupyter_api.status(address, QUICK_SECONDS)
+    except JupyterctlError:
+        return None
+    return address
 
 
 def _start(where: Place, spec: ServerSpec) -> Iterator[Phase]:

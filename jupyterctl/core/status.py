@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..target import Distant, Target
     from .servers import Place
 
+OK = "ok"
+"""What `http` says where all is well."""
 QUICK_SECONDS = 0.3
 """How long one server may take to answer where many are asked."""
 PATIENT_SECONDS = 3.0
@@ -91,6 +93,9 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
     from . import servers
 
     where = servers.place(store(), name, cwd)
+    seen = _through(where)
+    if seen is not None and seen.health.http == OK:
+        return seen
     try:
         server = where.find()
         if server is not None and where.target.remote:
@@ -103,6 +108,14 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
     if at is None:
         return of(server, where.target, PATIENT_SECONDS)
     return beyond(where.kept(), at, server, PATIENT_SECONDS)
+
+
+def _through(where: Place) -> Status | None:
+    """A target beyond a way as its link shows it, without asking its machine; None where it has no link."""
+    at, kept, known = links.distant(where.target), where.kept(), where.store.server(where.name)
+    return (
+        beyond(kept, at, known, PATIENT_SECONDS) if at is not None and kept is not None and known is not None else None
+    )
 
 
 def _unreached(where: Place, error: UnreachableError) -> Status:
@@ -141,7 +154,7 @@ def of(server: Server, at: Target, seconds: float) -> Status:
         kind=server.kind,
         state=server.state.value,
         place=server.place,
-        link=Link(state="up" if health.http == "ok" else "down", port=server.port, url=server.url),
+        link=Link(state="up" if health.http == OK else "down", port=server.port, url=server.url),
         health=health,
         since=server.since,
         version=server.version or None,
@@ -194,7 +207,7 @@ def _state(link: model.Link | None, health: Health, known: Server | None) -> Ser
     if link.state is LinkState.GONE:
         return ServerState.STOPPED
     if link.state is LinkState.UP:
-        return ServerState.RUNNING if health.http == "ok" or known is not None else ServerState.UNKNOWN
+        return ServerState.RUNNING if health.http == OK or known is not None else ServerState.UNKNOWN
     return ServerState.UNREACHABLE
 
 
@@ -220,7 +233,7 @@ def answering(address: Address, seconds: float) -> Health:
         return Health(way="up", http="no answer")
     except JupyterctlError as error:
         return Health(way="up", http=error.message)
-    return Health(way="up", http="ok", kernels=_kernels(answer))
+    return Health(way="up", http=OK, kernels=_kernels(answer))
 
 
 def _kernels(answer: list[dict[str, Any]]) -> Kernels:

@@ -122,7 +122,7 @@ class Ssh(Afar):
         return Path(self.settings.ssh_config).expanduser() if self.settings.ssh_config else None
 
     def warm(self) -> None:
-        """paramiko takes longer to import than the ssh program to tell the configuration."""
+        """Paramiko takes longer to import than the ssh program to tell the configuration."""
         if self.settings.transport != "openssh":
             from ..transport.ssh import connection, dialogue  # noqa: F401 - to have them
 
