@@ -15,7 +15,6 @@ import click
 
 from .. import __version__
 from ..errors import JupyterctlError
-from ..transport import asking
 from . import diagnostics
 
 if TYPE_CHECKING:
@@ -62,6 +61,9 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
+        from ..transport import asking
+
+        asking.answer_with(_answer)
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(f".{module}", __package__), name)
         assert isinstance(command, click.Command)  # noqa: S101 - the table above says so
@@ -122,7 +124,6 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    asking.answer_with(_answer)
     debug = "--debug" in sys.argv or bool(os.environ.get("JUPYTERCTL_DEBUG"))
     try:
         code = cli.main(prog_name="jupyterctl", standalone_mode=False)

@@ -50,6 +50,9 @@ class Target:
         self.outcome: Callable[[Ask], object] = lambda _: None
         self.attempts: list[Way] = []
 
+    def warm(self) -> None:
+        """Nothing is to be imported."""
+
     def open(self, ask: Ask, report: Any) -> Carrier:
         report("connect", "box")
         self.attempts.append(Way())
