@@ -151,8 +151,11 @@ class Distant(Target, Protocol):
     def open(self, ask: Ask, report: Report) -> Carrier:
         """Open the way; for the keeper alone."""
 
-    def dial(self, carrier: Carrier) -> Dial:
-        """Where the profile's lab listens now, asked over an open way; for the keeper alone. TargetError: nowhere."""
+    def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
+        """Where the profile's lab listens now, asked over an open way; for the keeper alone. TargetError: nowhere.
+
+        `anew`: the place may have been started again since, so that a lab that is to survive that is started.
+        """
 
 
 class Kind(Protocol):

@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import structs
 
-from ..errors import JupyterctlError, UnreachableError
-from ..model import Address, Dial, Link, LinkState, Phase, Profile, now
+from ..errors import JupyterctlError, TargetError, UnreachableError
+from ..model import Dial, Link, LinkState, Phase, Profile, now
 from ..target import load
-from ..transport import jupyter_api, routes
+from ..transport import routes
 from ..transport.ssh.way import Ask, Question, RefusedError
+from .near_end import GoneError, NearEnd
 from .pulse import BackOff, Pulse, Verdict
 from .steps import Steps
 
 if TYPE_CHECKING:
     from ..target import Distant
     from ..transport.carrier import Carrier
-    from ..transport.listener import Listener
 
 TICK = 0.25
 WATCHED_SECONDS = 20.0
@@ -37,7 +37,9 @@ WATCHED_SECONDS = 20.0
 AT_ONCE = 4
 """Attempts that may overlap while somebody is looking."""
 ANSWER_SECONDS = 3.0
-"""How long the lab may take to answer through the link."""
+"""How long the other side of a way that is doubted may take to give a sign of life."""
+AGAIN_SECONDS = 2.0
+"""Between looks for a lab that is not where it was, and tries for a port that is taken."""
 FRESH_SECONDS = 2.0
 """For how long a failure to open the way answers those who ask next."""
 
@@ -49,7 +51,7 @@ class Holding:
         self.profile = profile
         self.target = cast("Distant", load(profile.kind).create(profile))
         self.given = given
-        self.port: int | None = None
+        self._end = NearEnd(self.target, knocked=self._knocked, story=self._story, refused=self._doubt_lab)
         self._say = say
         self._link = Link(name=profile.name, state=LinkState.DOWN, pid=os.getpid(), since=now())
         self._lock = threading.RLock()
@@ -62,8 +64,12 @@ class Holding:
         """Why the last attempt failed, and when."""
         self._opening = threading.Lock()
         self._attempts = 0
-        self._listener: Listener | None = None
-        self._dial: Dial | None = None
+        self._doubted = False
+        """Whether the lab may not be where it was."""
+        self._anew = False
+        """Whether the way has been opened since the lab was last found: its machine may have been started anew."""
+        self._proved = 0.0
+        """When the lab was last looked for."""
         self._closed = False
         threading.Thread(target=self._supervise, daemon=True).start()
         routes.listen(self.urge)
@@ -73,6 +79,11 @@ class Holding:
         other = cast("Distant", load(given["kind"]).create(profile_of(given)))
         return given["kind"] == self.profile.kind and other.route == self.target.route
 
+    @property
+    def port(self) -> int | None:
+        """The link's on this machine, None where there is no link."""
+        return self._end.port
+
     # -- what others see ------------------------------------------------------------------------------------------
 
     def link(self) -> Link:
@@ -81,7 +92,7 @@ class Holding:
             carrier = self._carrier
             return structs.replace(
                 self._link,
-                port=self.port,
+                port=self._end.port,
                 round_trip=carrier.way.round_trip() if carrier else None,
                 way=carrier.way.description if carrier else "",
             )
@@ -158,20 +169,29 @@ class Holding:
             except UnreachableError as error:
                 self._failed = error, time.monotonic()
                 raise
-        if self._listener is not None:
+        if anew and self.port is not None:
             self._prove(steps)
 
     def carrier(self, ask: Ask) -> Carrier:
-        """The open way, opened for a person where it is not; what could not be opened just now is not tried again."""
+        """The open way, opened for a person where it is not; what could not be opened just now is not tried again.
+
+        What was refused while a link is held up waits for `open`.
+        """
+        self.looked_at()
         with self._opening:
             carrier = self._carrier
             if carrier is not None and not carrier.way.closed.is_set():
                 return carrier
+            if self._refused is not None and self.port is not None:
+                raise self._refused
             failed, when = self._failed
             if failed is not None and time.monotonic() - when < FRESH_SECONDS:
                 raise failed
             self._open(ask, Steps(lambda _: None), anew=False)
-            carrier = self._carrier
+            return self._there()
+
+    def _there(self) -> Carrier:
+        carrier = self._carrier
         if carrier is None:
             raise UnreachableError(f"the way to `{self.profile.name}` was lost again", "try again")
         return carrier
@@ -185,10 +205,10 @@ class Holding:
             self._carrier = carrier
             self._refused = None
             self._failed = None, 0.0
+            self._anew = True
             self._link = structs.replace(self._link, reconnects=self._link.reconnects + 1)
-            if self._listener is not None and self._dial is not None:
-                self._listener.use(carrier.way, _destination(self._dial))
-        self._tell(LinkState.UP)
+            self._end.carry(carrier)
+        self._tell_up()
         self._news.set()
 
     def _refuse(self, error: RefusedError) -> None:
@@ -201,27 +221,34 @@ class Holding:
     def listen(self, port: int, dial: Dial | None = None) -> None:
         """Be reachable at a local port from now on, and lead to where the lab listens, as far as that is known.
 
-        TargetError names who has the port.
+        TargetError names who has the port; it is taken as soon as it is free.
         """
-        from ..transport.listener import Listener
-
         with self._lock:
-            if self.port != port:
-                self.stop_listening()
-                listener = Listener(port, wanted=self._knocked, story=self._story)
-                listener.start()
-                self._listener, self.port = listener, port
-            self._dial = dial or self._dial
-            if self._carrier is not None and self._dial is not None and self._listener is not None:
-                self._listener.use(self._carrier.way, _destination(self._dial))
+            waiting = self._end.problem is not None
+            try:
+                self._end.listen(port, dial)
+            except TargetError as error:
+                self._tell(LinkState.DOWN, error)
+                if not waiting:
+                    threading.Thread(target=self._await_port, daemon=True).start()
+                raise
+            self._end.carry(self._carrier)
+            if self._carrier is not None and (dial is not None or waiting):
+                self._tell_up()
         self._news.set()
+
+    def _await_port(self) -> None:
+        """Take the port as soon as it is free."""
+        while not self._closed and self._end.problem is not None and self.port is not None:
+            time.sleep(AGAIN_SECONDS)
+            with self._lock, suppress(TargetError):
+                if self._end.problem is not None and self.port is not None:
+                    self.listen(self.port)
 
     def stop_listening(self) -> None:
         """Let go of the port."""
         with self._lock:
-            listener, self._listener, self.port, self._dial = self._listener, None, None, None
-        if listener is not None:
-            listener.stop()
+            self._end.stop()
 
     def take_over(self, before: Holding) -> None:
         """Go on with what another one has held, by another way."""
@@ -230,48 +257,32 @@ class Holding:
         if port is not None:
             self.listen(port)
 
+    def learn(self, given: dict[str, Any]) -> None:
+        """What the profile says now of the lab that the link leads to; the way is the same."""
+        if given != self.given:
+            self.given, self.profile = given, profile_of(given)
+            self.target = self._end.target = cast("Distant", load(given["kind"]).create(self.profile))
+
     def _prove(self, steps: Steps) -> None:
-        """See that the lab answers through the link, finding it anew where it does not listen where it did."""
-        if self._dial is None or not self._answers():
-            steps.begin("server", "")
-            self._find()
-        steps.begin("tunnel", f"127.0.0.1:{self.port}")
-        listener, carrier, dial = self._listener, self._carrier, self._dial
-        if listener is None or carrier is None or dial is None:
-            raise UnreachableError(f"the way to `{self.profile.name}` was lost again", "try again")
-        listener.use(carrier.way, _destination(dial))
-        steps.begin("http", "")
+        """See that the lab answers through the link, wherever it is now."""
+        carrier = self._there()
         try:
-            jupyter_api.status(self._address(dial), ANSWER_SECONDS)
-        except JupyterctlError as error:
+            self._end.prove(carrier, steps, anew=self._anew)
+        except GoneError as error:
+            self._anew = False
             self._tell(LinkState.GONE, error)
             raise
-        self._tell(LinkState.UP)
+        self._anew = False
+        self._tell_up()
 
-    def _answers(self) -> bool:
-        """Whether the lab answers where it was; asked again is the machine only where it does not."""
-        if self._dial is None:
-            return False
-        try:
-            jupyter_api.status(self._address(self._dial), ANSWER_SECONDS)
-        except JupyterctlError:
-            return False
-        return True
+    def _tell_up(self) -> None:
+        """The way is up; whether the link is depends on its port."""
+        problem = self._end.problem
+        self._tell(LinkState.DOWN if problem else LinkState.UP, problem)
 
-    def _address(self, dial: Dial) -> Address:
-        return Address(url=f"http://127.0.0.1:{self.port}{dial.base_url}", token=dial.token)
-
-    def _find(self) -> None:
-        """Ask the machine where the lab listens; where it is gone, start it again if the profile wants that."""
-        carrier = self._carrier
-        if carrier is None:
-            raise UnreachableError(f"`{self.profile.name}` is not connected")
-        try:
-            self._dial = self.target.dial(carrier)
-        except JupyterctlError as error:
-            self._dial = None
-            self._tell(LinkState.GONE, error)
-            raise
+    def _doubt_lab(self) -> None:
+        """Somebody came who found nobody where the lab was."""
+        self._doubted = True
 
     # -- by itself ------------------------------------------------------------------------------------------------
 
@@ -284,17 +295,19 @@ class Holding:
             why = self._watch(carrier)
             carrier.close()
             with self._lock:
-                self._carrier = None
-                if self._listener is not None:
-                    self._listener.use(None)
-            if not self._closed:
-                self._tell(LinkState.DOWN, UnreachableError(why))
+                lost = self._carrier is carrier
+                if lost:
+                    self._carrier = None
+                    self._end.carry(None)
+            if lost and not self._closed:
+                self._failed = UnreachableError(why, "it is opened again by itself"), 0.0
+                self._tell(LinkState.DOWN, self._failed[0])
 
     def _watch(self, carrier: Carrier) -> str:
         """Until the way is gone; why it is."""
         way = carrier.way
         pulse = Pulse(time.monotonic(), time.time())
-        proven = self._listener is None
+        self._doubted, self._proved = self.port is not None, 0.0
         while not way.closed.wait(TICK if self._watched or self._urged else TICK * 4):
             if self._urged:
                 self._urged = False
@@ -304,20 +317,29 @@ class Holding:
                 return "the other side no longer answers"
             if verdict is Verdict.ASK:
                 threading.Thread(target=_ask, args=(carrier,), daemon=True).start()
-            if not proven:
-                proven = True
+            if self._lab_is_due():
+                self._doubted, self._proved = False, time.monotonic()
                 threading.Thread(target=self._prove_quietly, daemon=True).start()
         return way.why or "the connection was closed"
 
+    def _lab_is_due(self) -> bool:
+        """Whether the lab is to be looked for now: one that is gone is as long as somebody is looking."""
+        wanted = self._doubted or (self._watched and self._link.state is LinkState.GONE)
+        return wanted and self.port is not None and time.monotonic() - self._proved > AGAIN_SECONDS
+
     def _prove_quietly(self) -> None:
-        with suppress(JupyterctlError):
+        try:
             self._prove(Steps(lambda _: None))
+        except UnreachableError:
+            self._doubted = True
+        except JupyterctlError:
+            return
 
     def _bring_back(self) -> None:
         """Try until the way is open; only a link is worth it, and only a person gets past a refusal."""
         back_off = BackOff(time.monotonic())
         while self._carrier is None and not self._closed:
-            if self._listener is None or self._refused is not None:
+            if self.port is None or self._refused is not None:
                 self._news.wait()
                 self._news.clear()
                 continue
@@ -346,7 +368,7 @@ class Holding:
                 self._refuse(error)
         except JupyterctlError as error:
             self._failed = error, time.monotonic()
-            if self._carrier is None and not self._closed:
+            if self._carrier is None and self._refused is None and not self._closed:
                 self._tell(LinkState.DOWN, error)
         finally:
             with self._lock:
@@ -382,10 +404,6 @@ def _ask(carrier: Carrier) -> None:
 
 def _nobody(_: Question) -> None:
     return None
-
-
-def _destination(dial: Dial) -> Any:
-    return dial.socket or (dial.host, dial.port)
 
 
 def profile_of(given: dict[str, Any]) -> Profile:

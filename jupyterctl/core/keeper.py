@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import ConfigError, JupyterctlError
+from ..errors import ConfigError, JupyterctlError, TargetError
 from ..model import Dial, Link
 from ..store import Store
 from ..transport import broker
@@ -51,7 +51,8 @@ class Keeper:
             port = self.store.link_port(name)
             holding = self._hold(msgspec.json.decode(kept.profile))
             if port is not None:
-                holding.listen(port)
+                with suppress(TargetError):  # the link says so, and takes it once it is free
+                    holding.listen(port)
 
     def run(self) -> None:
         """Serve requests until told to stop, or idle for long."""
@@ -128,6 +129,7 @@ class Keeper:
             yield "result", holding.link()
         elif do == "link":
             dial = request["dial"]
+            holding.learn(request["profile"])
             holding.listen(request["port"], msgspec.convert(dial, Dial) if dial else None)
             yield "result", holding.link()
         elif do == "unlink":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -39,3 +38,9 @@ def near(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def kernel(near: Near) -> Kernel:
     """One of the lab's, with a variable in it."""
     return near.kernel()
+
+
+@pytest.fixture(autouse=True)
+def _restored(machine: Machine) -> Iterator[None]:
+    yield
+    machine.restore()

@@ -40,7 +40,10 @@ class Line:
         subprocess.run(["gcc", "-O2", "-o", program, DELAY_C], check=True)
         ip("netns", "add", self.space)
         self._process = subprocess.Popen(
-            [program, "-", self.space, "0", self.device], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [program, "-", self.space, "0", self.device],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"up\n"
@@ -109,6 +112,14 @@ class Machine:
         """Have sshd answer, again."""
         self.sshd.start()
         wait_for(lambda: answers(self.sshd.address, self.sshd.port))
+
+    def restore(self) -> None:
+        """Have everything pass and answer, whatever a test has left."""
+        self.line.mend()
+        self.line.become()
+        if not answers(self.sshd.address, self.sshd.port):
+            self.sshd.stop()
+            self.start()
 
     def profile(self, extra: str = "") -> str:
         """A profile of it."""
