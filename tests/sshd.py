@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -96,16 +97,18 @@ class Sshd:
         """The processes of its connections, without what these run."""
         if self._process is None:
             return []
-        found = psutil.Process(self._process.pid).children(recursive=True)
-        return [each for each in found if "sshd" in each.name()]
+        found = []
+        for each in psutil.Process(self._process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if "sshd" in each.name():
+                    found.append(each)
+        return found
 
     def kill_sessions(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Signal every connection's processes; SIGSTOP makes it silent."""
         for each in self.sessions():
-            try:
+            with suppress(psutil.NoSuchProcess):
                 each.send_signal(number)
-            except psutil.NoSuchProcess:
-                continue
 
     def write_config(self, home: Path, *, extra: str = "") -> Path:
         """Make `ssh NAME` work for this home, by its .ssh/config and .ssh/known_hosts; the config's path."""

@@ -7,6 +7,7 @@ the person, answered by `{"answer"}`; `{"item"}`, `{"phase"}` and `{"progress"}`
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import socket
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -134,27 +135,42 @@ class Broker:
             return self._connect()
         if only_if_there:
             raise UnreachableError(f"`{self.profile.name}` is not connected", f"jupyterctl start {self.profile.name}")
-        start(self.profile.name)
         deadline = time.monotonic() + COME_UP_SECONDS
         while time.monotonic() < deadline:
+            start(self.profile.name)
             with suppress(OSError):
                 return self._connect()
             time.sleep(0.005)
         raise TargetError(f"the keeper of `{self.profile.name}` does not come up", f"see `{log(self.profile.name)}`")
 
 
+def lock(name: str) -> TextIO | None:
+    """What the one keeper of a profile holds from before its start to its end; None where somebody has it."""
+    file = address(name).with_suffix(".lock").open("w", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
 def start(name: str) -> None:
-    """Start a keeper that outlives us; where there is one already, this one leaves again."""
+    """Start a keeper that outlives us, unless there is one or one is on its way."""
+    held = lock(name)
+    if held is None:
+        return
     file = log(name)
     paths.private(file.parent)
-    with file.open("ab") as output:
+    with held, file.open("ab") as output:
         file.chmod(0o600)
         subprocess.Popen(
-            [sys.executable, "-m", "jupyterctl.core.keeper", name],
+            [sys.executable, "-m", "jupyterctl.core.keeper", name, str(held.fileno())],
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            pass_fds=(held.fileno(),),
             start_new_session=True,
         )
 

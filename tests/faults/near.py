@@ -46,6 +46,10 @@ class Near:
     def start(self) -> None:
         """Start the lab, or find it."""
         list(self.session.start_server(NAME))
+        self.learn()
+
+    def learn(self) -> None:
+        """Take the address that stands in the browser from now on, its token with it."""
         url = urlsplit(self.session.server_url(NAME))
         self.url, self.token = f"127.0.0.1:{url.port}", parse_qs(url.query)["token"][0]
 
@@ -85,7 +89,7 @@ class Near:
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 ours = process.environ().get("JUPYTERCTL_HOME") == str(self.home)
-                if ours and process.status() != psutil.STATUS_ZOMBIE and process.cmdline()[-2:] == [KEEPER, NAME]:
+                if ours and process.status() != psutil.STATUS_ZOMBIE and process.cmdline()[2:4] == [KEEPER, NAME]:
                     found.append(process)
         return found
 

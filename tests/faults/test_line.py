@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from jupyterctl.model import LinkState
+from tests.conftest import wait_for
 
 from .machine import Machine
 from .near import Kernel, Near, execute
@@ -15,7 +16,7 @@ def test_the_session_is_killed(near: Near, machine: Machine, kernel: Kernel) -> 
     before = near.said().reconnects
     machine.sshd.kill_sessions()
     assert kernel.intact()
-    assert near.becomes(LinkState.UP).reconnects > before
+    wait_for(lambda: near.said().reconnects > before)
 
 
 def test_sshd_is_restarted(near: Near, machine: Machine, kernel: Kernel) -> None:
@@ -77,7 +78,7 @@ def test_our_address_changes(near: Near, machine: Machine, kernel: Kernel) -> No
     machine.line.move()
     near.becomes(LinkState.UP)
     assert kernel.intact()
-    assert near.said().reconnects > before
+    wait_for(lambda: near.said().reconnects > before)
 
 
 def test_many_are_held(near: Near, machine: Machine, kernel: Kernel) -> None:
