@@ -91,9 +91,9 @@ class Machine:
         variables = {"HOME": self.home, "TMUX_TMPDIR": self._tmux, "JUPYTER_RUNTIME_DIR": self.home / "runtime"}
         self.sshd = Sshd(
             folder / "sshd",
-            extra="SetEnv " + " ".join(f"{name}={value}" for name, value in variables.items()),
+            extra="LogLevel VERBOSE\nSetEnv " + " ".join(f"{name}={value}" for name, value in variables.items()),
             address=self.line.there,
-            prefix=("ip", "netns", "exec", self.line.space),
+            prefix=("nsenter", f"--net=/run/netns/{self.line.space}"),
         )
         self.config = self.sshd.write_config(folder / "near")
         self.start()
