@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from jupyterctl.core.holding import WATCHED_SECONDS
 from jupyterctl.errors import TargetError
 from jupyterctl.model import Link, LinkState
 from tests.conftest import wait_for
@@ -16,7 +16,8 @@ from tests.sshd import make_key
 from .machine import Machine
 from .near import NAME, Kernel, Near, two_lines
 
-Spoil = Callable[[Machine], object]
+LOOKED_SECONDS = 5.0
+"""Longer than any wait between tries while somebody is looking."""
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def nobody_may_log_in(machine: Machine) -> Iterator[None]:
 @pytest.mark.parametrize("spoilt", [another_host_key, nobody_may_log_in])
 def test_it_is_not_tried_again(near: Near, machine: Machine, kernel: Kernel, spoilt) -> None:
     with spoilt(machine):
-        link = wait_for(lambda: refused(near))
+        link, keeper = wait_for(lambda: refused(near)), near.keeper()
         near.becomes(LinkState.REFUSED)
         wait_for(lambda: not machine.sshd.sessions())
         seen = machine.connections()
@@ -72,6 +73,7 @@ def test_it_is_not_tried_again(near: Near, machine: Machine, kernel: Kernel, spo
         assert link.error in told.stderr
         assert link.hint in told.stderr
         assert near.said().state is LinkState.REFUSED
+        assert near.keeper() == keeper
     assert list(near.session.reconnect(NAME))[-1].name == "http"
     assert near.row().link.state == LinkState.UP
     assert kernel.intact()
@@ -84,10 +86,8 @@ def refused(near: Near) -> Link | None:
 
 
 def look_for_long(near: Near) -> None:
-    """Look again and again, have a client knock, and change the network: nothing of it is a reason to try again."""
-    import time
-
+    """Look again and again, and change the network: nothing of it is a reason to try again."""
     near.machine.line.move()
-    until = time.monotonic() + min(WATCHED_SECONDS, 5.0)
+    until = time.monotonic() + LOOKED_SECONDS
     while time.monotonic() < until:
         assert near.row().link.state == LinkState.REFUSED
