@@ -7,7 +7,6 @@ end in `refused`, which only a person's next attempt gets out of. Attempts may o
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from ..transport import routes
 from ..transport.ssh.way import Ask, Question, RefusedError
 from .near_end import GoneError, NearEnd
 from .pulse import BackOff, Pulse, Verdict
-from .steps import Steps
+from .steps import Steps, told
 
 if TYPE_CHECKING:
     from ..target import Distant
@@ -116,6 +115,8 @@ class Holding:
 
     def _tell(self, state: LinkState, error: JupyterctlError | None = None, next_try: float | None = None) -> None:
         with self._lock:
+            if state is LinkState.DOWN:
+                error = self._end.problem or error
             since = self._link.since if state is self._link.state else now()
             due = None if next_try is None else (datetime.now(UTC) + timedelta(seconds=next_try)).isoformat()
             self._link = structs.replace(
@@ -136,25 +137,9 @@ class Holding:
     # -- opening --------------------------------------------------------------------------------------------------
 
     def open(self, ask: Ask, *, anew: bool) -> Iterator[Phase]:
-        """Open the way and prove the link, for a person; `anew` doubts a way that seems to be open."""
-        told: queue.SimpleQueue[Phase | JupyterctlError | None] = queue.SimpleQueue()
-        steps = Steps(told.put)
-
-        def work() -> None:
-            try:
-                self._open(ask, steps, anew=anew)
-                steps.done()
-                told.put(None)
-            except JupyterctlError as error:
-                steps.failed(error)
-                told.put(error)
-
+        """Open the way for a person; `anew` doubts one that seems to be open, and proves the link."""
         self.looked_at()
-        threading.Thread(target=work, daemon=True).start()
-        while (item := told.get()) is not None:
-            if isinstance(item, JupyterctlError):
-                raise item
-            yield item
+        yield from told(lambda steps: self._open(ask, steps, anew=anew))
 
     def _open(self, ask: Ask, steps: Steps, *, anew: bool) -> None:
         carrier = self._carrier
@@ -277,8 +262,7 @@ class Holding:
 
     def _tell_up(self) -> None:
         """The way is up; whether the link is depends on its port."""
-        problem = self._end.problem
-        self._tell(LinkState.DOWN if problem else LinkState.UP, problem)
+        self._tell(LinkState.DOWN if self._end.problem else LinkState.UP)
 
     def _doubt_lab(self) -> None:
         """Somebody came who found nobody where the lab was."""
