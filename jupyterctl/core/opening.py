@@ -86,11 +86,11 @@ class Opening:
     def _lost(self) -> None:
         """The way is gone."""
 
-    def _prove(self, steps: Steps, *, again: bool) -> None:
-        """See that what it carries arrives; `again`: what is gone there may be started again."""
+    def _prove(self, steps: Steps) -> None:
+        """See that what it carries arrives."""
 
-    def _prove_quietly(self, *, again: bool) -> None:
-        """The same for nobody to see."""
+    def _tend(self) -> None:
+        """At every look at a way that is open: see to what it carries."""
 
     # -- what others see -----------------------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class Opening:
         if self._open_one() is None:
             self._log_in(ask, steps.begin)
         if anew and self._wanted:
-            self._prove(steps, again=True)
+            self._prove(steps)
 
     def _log_in(self, ask: Ask, report: Report) -> None:
         """One attempt; others hear of what it ends in, unless one of them was luckier."""
@@ -178,7 +178,7 @@ class Opening:
             raise
         except JupyterctlError as error:
             self._failed = error, time.monotonic()
-            if self._open_one() is None and not self._closed:
+            if self._open_one() is None and self._refused is None and not self._closed:
                 self._tell(LinkState.DOWN, error)
             raise
 
@@ -207,6 +207,8 @@ class Opening:
     def _opened(self, ask: Ask) -> Carrier:
         if (carrier := self._open_one()) is not None:
             return carrier
+        if self._refused is not None and self._wanted:
+            raise self._refused
         failed, when = self._failed
         if failed is not None and time.monotonic() - when < FRESH_SECONDS:
             raise failed
@@ -253,16 +255,18 @@ class Opening:
             why = self._watch(carrier)
             carrier.close()
             with self._lock:
-                self._carrier = None
-                self._lost()
-            if not self._closed:
-                self._tell(LinkState.DOWN, UnreachableError(why))
+                lost = self._carrier is carrier
+                if lost:
+                    self._carrier = None
+                    self._lost()
+            if lost and not self._closed:
+                self._failed = UnreachableError(why, "it is opened again by itself"), 0.0
+                self._tell(LinkState.DOWN, self._failed[0])
 
     def _watch(self, carrier: Carrier) -> str:
         """Until the way is gone; why it is."""
         way = carrier.way
         pulse = Pulse(time.monotonic(), time.time())
-        proven = not self._wanted
         while not way.closed.wait(TICK if self._watched or self._urged else TICK * 4):
             if self._urged:
                 self._urged = False
@@ -272,9 +276,7 @@ class Opening:
                 return "the other side no longer answers"
             if verdict is Verdict.ASK:
                 threading.Thread(target=_ask, args=(carrier,), daemon=True).start()
-            if not proven:
-                proven = True
-                threading.Thread(target=self._prove_quietly, kwargs={"again": True}, daemon=True).start()
+            self._tend()
         return way.why or "the connection was closed"
 
     def _bring_back(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, structs
 
 from .. import model, paths, target, targets
-from ..errors import JupyterctlError, UnreachableError
+from ..errors import JupyterctlError, TargetError, UnreachableError
 from ..model import Address, LinkState, Profile, Server, ServerState
 from . import links, profiles
 
@@ -89,7 +89,7 @@ class Overview(Struct, frozen=True, kw_only=True):
 
 
 def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
-    """One target with its full health; a place that does not answer gives `unreachable`, never `stopped`."""
+    """One target with its full health; one that cannot be reached is `unreachable`, never `stopped`."""
     from . import servers
 
     where = servers.place(store(), name, cwd)
@@ -100,8 +100,11 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
         server = where.find()
         if server is not None and where.target.remote:
             where.address(server)
-    except UnreachableError as error:
-        return _unreached(where, error)
+    except TargetError as error:
+        seen = _unreached(where)
+        if isinstance(error, UnreachableError) or seen.error == error.message:
+            return structs.replace(seen, error=error.message, fix=error.hint or None)
+        raise
     if server is None:
         return Status(name=where.name, kind=where.profile.kind, state=ServerState.STOPPED.value)
     at = links.distant(where.target)
@@ -118,14 +121,14 @@ def _through(where: Place) -> Status | None:
     )
 
 
-def _unreached(where: Place, error: UnreachableError) -> Status:
-    """A target whose place does not answer: what was last known of it, and the state of its link."""
+def _unreached(where: Place) -> Status:
+    """A target whose place does not answer: what was last known of it, and its link with what keeps it down."""
     at = links.distant(where.target)
     seen = Status(name=where.name, kind=where.profile.kind, state="")
     if at is not None:
         seen = beyond(where.kept(), at, where.store.server(where.name), QUICK_SECONDS)
     unreached = ServerState.UNREACHABLE.value
-    return structs.replace(seen, state=unreached, health=Health(), error=error.message, fix=error.hint or None)
+    return structs.replace(seen, state=unreached, health=Health())
 
 
 def overview(cwd: Path, store: Callable[[], Store]) -> Overview:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import enum
+import errno
 import hashlib
 import os
 import shutil
@@ -311,10 +312,16 @@ class Answers:
         except JupyterctlError as error:
             self.send(id=number, error=_said(error, error.message, error.hint))
         except OSError as error:
-            where = f": `{error.filename}`" if error.filename else ""
-            self.send(id=number, error=_said(error, f"{(error.strerror or str(error)).lower()}{where}", ""))
+            self.send(id=number, error=_said(error, *_system(error, request["name"])))
         except Exception as error:  # noqa: BLE001 - the one who asked is told, whatever it is
             self.send(id=number, error=_said(error, f"{type(error).__name__}: {error}", ""))
+
+
+def _system(error: OSError, name: str) -> tuple[str, str]:
+    """What the system would not do, and what a person can."""
+    where = f": `{error.filename}`" if error.filename else ""
+    verb = "free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "look at it"
+    return f"{(error.strerror or str(error)).lower()} on this machine{where}", f"{verb} there: jupyterctl shell {name}"
 
 
 def _said(error: BaseException, message: str, hint: str) -> dict[str, str]:
