@@ -205,20 +205,11 @@ class ServerSpec(Struct, frozen=True, kw_only=True):
     root: str = ""
     """Folder to show instead of the profile's."""
     token: str = ""
+    socket: bool = False
+    """Listen on a unix socket beside the token, which only its owner can open, instead of a port."""
 
     def __repr__(self) -> str:
         return f"ServerSpec(name={self.name!r}, port={self.port}, near={self.near}, root={self.root!r})"
-
-
-class Address(Struct, frozen=True, kw_only=True):
-    """Where a server answers, and what it wants to be told."""
-
-    url: str
-    """Ends in a slash."""
-    token: str
-
-    def __repr__(self) -> str:
-        return f"Address(url={self.url!r})"
 
 
 class Dial(Struct, frozen=True, kw_only=True):
@@ -233,6 +224,19 @@ class Dial(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Dial(host={self.host!r}, port={self.port}, socket={self.socket!r})"
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    """Where a server answers, and what it wants to be told."""
+
+    url: str
+    """Ends in a slash."""
+    token: str
+    via: Dial | None = None
+    """Where the link to it leads, for one at another place."""
+
+    def __repr__(self) -> str:
+        return f"Address(url={self.url!r})"
 
 
 class Listing(Struct, frozen=True, kw_only=True):

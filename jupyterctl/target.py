@@ -112,6 +112,8 @@ class Target(Protocol):
 class Distant(Target, Protocol):
     """A target beyond a way that a keeper holds open."""
 
+    direct: bool
+    """Whether its lab is reached without a link, at an address of its own."""
     route: tuple[str, ...]
     """What tells one way from another: profiles with the same one could share it."""
 
@@ -148,13 +150,16 @@ class Distant(Target, Protocol):
     def make_lab(self, report: Callable[[Step], object]) -> None:
         """Make an environment with JupyterLab there; `report` hears how far it is."""
 
+    def warm(self) -> None:
+        """Import what `open` needs, while there is nothing else to do; for the keeper alone."""
+
     def open(self, ask: Ask, report: Report) -> Carrier:
         """Open the way; for the keeper alone."""
 
-    def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
+    def dial(self, carrier: Carrier, *, again: bool) -> Dial:
         """Where the profile's lab listens now, asked over an open way; for the keeper alone. TargetError: nowhere.
 
-        `anew`: the place may have been started again since, so that a lab that is to survive that is started.
+        `again`: one that is gone may be started again.
         """
 
 

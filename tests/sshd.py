@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -97,18 +96,16 @@ class Sshd:
         """The processes of its connections, without what these run."""
         if self._process is None:
             return []
-        found = []
-        for each in psutil.Process(self._process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                if "sshd" in each.name():
-                    found.append(each)
-        return found
+        found = psutil.Process(self._process.pid).children(recursive=True)
+        return [each for each in found if "sshd" in _name(each)]
 
     def kill_sessions(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Signal every connection's processes; SIGSTOP makes it silent."""
         for each in self.sessions():
-            with suppress(psutil.NoSuchProcess):
+            try:
                 each.send_signal(number)
+            except psutil.NoSuchProcess:
+                continue
 
     def write_config(self, home: Path, *, extra: str = "") -> Path:
         """Make `ssh NAME` work for this home, by its .ssh/config and .ssh/known_hosts; the config's path."""
@@ -150,3 +147,11 @@ def answers(address: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _name(process: psutil.Process) -> str:
+    """A process's name; empty for one that has just ended."""
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""

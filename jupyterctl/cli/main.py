@@ -15,7 +15,6 @@ import click
 
 from .. import __version__
 from ..errors import JupyterctlError
-from ..transport import asking
 from . import diagnostics
 
 if TYPE_CHECKING:
@@ -45,6 +44,9 @@ COMMANDS = {
 }
 """Command to (module:object, the line that `--help` shows without importing it)."""
 
+WAKING = {"start", "reconnect", "open", "stop", "restart", "shell", "logs", "cp", "sync"}
+"""Commands that may have to go to the target they name: its keeper comes up while they are imported."""
+
 
 class LazyGroup(click.Group):
     """A group that knows its commands' names and help, and imports a command's module only to run it."""
@@ -59,6 +61,9 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
+        from ..transport import asking
+
+        asking.answer_with(_answer)
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(f".{module}", __package__), name)
         assert isinstance(command, click.Command)  # noqa: S101 - the table above says so
@@ -87,6 +92,13 @@ class LazyGroup(click.Group):
 
             near = get_close_matches(name, COMMANDS, n=1)
             ctx.fail(f"there is no command `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+        if name in WAKING:
+            from ..transport import keepers
+
+            for word in args[1:]:
+                if not word.startswith("-"):
+                    keepers.wake(word.partition(":")[0])
+                    break
         return super().resolve_command(ctx, args)
 
 
@@ -112,7 +124,6 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    asking.answer_with(_answer)
     debug = "--debug" in sys.argv or bool(os.environ.get("JUPYTERCTL_DEBUG"))
     try:
         code = cli.main(prog_name="jupyterctl", standalone_mode=False)

@@ -106,6 +106,8 @@ def _way(link: Link) -> str:
 
 
 def _state(server: Status) -> str:
+    if server.state == "unknown" and not server.error:
+        return "○ unconnected"
     return f"{_GLYPHS.get(server.state, ' ')} {server.state}"
 
 

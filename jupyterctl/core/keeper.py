@@ -7,24 +7,27 @@ keeper. It keeps nothing that matters: killed at any moment, the next one goes o
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import ConfigError, JupyterctlError, TargetError
+from ..errors import ConfigError, JupyterctlError
 from ..model import Dial, Link
 from ..store import Store
-from ..transport import broker
+from ..transport import keepers
 from ..transport.ssh.way import Question
 from ..transport.there import said_of
-from .holding import Holding, profile_of
+from .holding import Holding
+from .opening import profile_of
 
 if TYPE_CHECKING:
     from ..transport.ssh.way import Stream
@@ -48,13 +51,12 @@ class Keeper:
         if kept is not None:
             port = self.store.link_port(name)
             holding = self._hold(msgspec.json.decode(kept.profile))
-            if port is not None:
-                with suppress(TargetError):  # the link says so, and takes it once it is free
-                    holding.listen(port)
+            if port is not None and not holding.target.direct:
+                holding.listen(port, kept.address.via)
 
     def run(self) -> None:
         """Serve requests until told to stop, or idle for long."""
-        place = broker.address(self.name)
+        place = keepers.address(self.name)
         place.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as control:
             control.bind(str(place))
@@ -114,7 +116,7 @@ class Keeper:
         if do == "stop":
             self._quiet.set()
             with suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
-                knock.connect(str(broker.address(self.name)))
+                knock.connect(str(keepers.address(self.name)))
             yield "result", None
             return
         holding = self._hold(request["profile"])
@@ -127,14 +129,13 @@ class Keeper:
             yield "result", holding.link()
         elif do == "link":
             dial = request["dial"]
-            holding.learn(request["profile"])
             holding.listen(request["port"], msgspec.convert(dial, Dial) if dial else None)
             yield "result", holding.link()
         elif do == "unlink":
             holding.stop_listening()
             yield "result", None
         elif do == "call":
-            carrier = holding.carrier(conversation.ask)
+            carrier = holding.carrier(None if request.get("glance") else conversation.ask)
             settings = request["profile"]["settings"]
             yield from carrier.call(request["method"], self.name, settings, request["arguments"])
         elif do == "stream":
@@ -215,16 +216,28 @@ class Conversation:
 
 
 def main() -> None:
-    """Be the keeper of the profile that is named, unless there is one; who starts us may hand the lock over."""
-    name, *handed = sys.argv[1:]
+    """Be the keeper of the profile that is named, unless there is one."""
+    name = sys.argv[1]
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    held = os.fdopen(int(handed[0]), "w") if handed else broker.lock(name)
-    if held is None:
-        return
-    with held:
-        os.set_inheritable(held.fileno(), False)
+    with keepers.address(name).with_suffix(".lock").open("w") as lock:
+        if not _alone(lock.fileno(), name):
+            return
         Keeper(name).run()
     os._exit(0)
+
+
+def _alone(lock: int, name: str) -> bool:
+    """Whether we are the one; a keeper that no longer answers is about to end, so its lock is waited for."""
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with suppress(OSError), socket.socket(socket.AF_UNIX) as there:
+                there.connect(str(keepers.address(name)))
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from ..errors import JupyterctlError, NotFoundError
 from ..model import Address, Dial, Link, LinkState, Phase, Profile
 
 if TYPE_CHECKING:
-    from ..store import Store
+    from ..store import Kept
     from ..target import Distant, Target
     from .servers import Place
 
@@ -29,7 +29,7 @@ def lead(where: Place, dial: Dial) -> Address:
     """Have a link lead to a lab, from now on and for ever; the lab's address on this machine."""
     at = cast("Distant", where.target)
     port = where.port()
-    address = Address(url=f"http://127.0.0.1:{port}{dial.base_url}", token=dial.token)
+    address = Address(url=f"http://127.0.0.1:{port}{dial.base_url}", token=dial.token, via=dial)
     where.store.keep_up(where.name, document(where.profile), address)
     at.link(port, dial)
     return address
@@ -40,31 +40,31 @@ def reconnect(where: Place) -> Iterator[Phase]:
     at = distant(where.target)
     if at is None:
         raise NotFoundError(f"`{where.name}` is on this machine", f"look at it: jupyterctl status {where.name}")
-    kept = where.store.kept(where.name).get(where.name)
-    if kept is not None:
+    if where.kept() is not None and not at.direct:
         at.link(where.port(), None)
     yield from at.reconnect()
 
 
 def let_go(where: Place) -> None:
-    """The link is no longer wanted; its port stays the profile's."""
-    where.store.let_go(where.name)
+    """The link, if there is one, is no longer wanted; its port stays the profile's."""
     at = distant(where.target)
     if at is not None:
+        where.store.let_go(where.name)
         at.let_go()
 
 
-def state(store: Store, at: Distant) -> tuple[Link | None, Address | None]:
+def state(kept: Kept | None, at: Distant) -> tuple[Link | None, Address | None]:
     """A link that is wanted, and the lab's address through it; None where none is. One without a keeper gets one."""
-    name = at.profile.name
-    kept = store.kept(name).get(name)
     if kept is None:
         return None, None
+    name = at.profile.name
+    if at.direct:
+        return Link(name=name, state=LinkState.UP, way="directly"), kept.address
     with suppress(JupyterctlError):
         return at.state(), kept.address
-    from ..transport import broker
+    from ..transport import keepers
 
-    broker.start(name)
+    keepers.start(name)
     known = kept.link or Link(name=name, state=LinkState.CONNECTING)
     return msgspec.structs.replace(known, state=LinkState.CONNECTING, error="its keeper is being started"), kept.address
 

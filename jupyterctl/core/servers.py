@@ -14,14 +14,16 @@ from urllib.parse import quote
 
 from .. import paths, target
 from ..errors import BusyError, JupyterctlError, NotFoundError, TargetError
-from ..model import Address, Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec
-from ..store import Store
+from ..model import Address, Dial, Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec, ServerState
+from ..store import Kept, Store
 from ..target import Target
 from ..transport import jupyter_api, ports
 from . import links, profiles
 
 __all__ = ["Kernel", "Phase", "Server"]
 
+QUICK_SECONDS = 2.0
+"""How long a lab that was known may take to answer before its machine is asked for it."""
 LINK_SECONDS = 10.0
 """How long a lab that is up may take to answer through its link."""
 POLL_SECONDS = 0.2
@@ -55,7 +57,15 @@ class Place:
     def address(self, server: Server) -> Address:
         """Where it answers on this machine; for one at another place that is the near end of its link."""
         found = self.target.address(server)
-        return found if isinstance(found, Address) else links.lead(self, found)
+        if isinstance(found, Dial):
+            return links.lead(self, found)
+        if self.target.remote:
+            self.store.keep_up(self.name, links.document(self.profile), found)
+        return found
+
+    def kept(self) -> Kept | None:
+        """Its link, if one is to be up."""
+        return self.store.kept(self.name).get(self.name)
 
     def running(self) -> Server:
         """The server; NotFoundError where there is none."""
@@ -70,8 +80,12 @@ class Place:
         if server.port is not None and not server.adopted and not self.target.remote:
             self.store.keep_link_port(self.name, server.port)
 
+    def lab_port(self) -> int:
+        """What the lab is to listen on; one at another place chooses itself (0) unless the profile says."""
+        return server_settings(self.profile).port if self.target.remote else self.port()
+
     def port(self) -> int:
-        """The one that the profile names, else the one that was chosen for it once and for all."""
+        """The one on this machine that the profile names, else the one that was chosen for it once and for all."""
         settings = server_settings(self.profile)
         wanted = settings.link_port or (0 if self.target.remote else settings.port)
         if wanted:
@@ -105,15 +119,21 @@ def start(where: Place) -> Iterator[Phase]:
     """Start the server unless it is there, or adopt one that was started by hand; over when it answers."""
     if where.target.remote:
         yield from _reach(where)
+        if (known := _answers_as_before(where)) is not None:
+            yield Phase(name="link", state=PhaseState.DONE, detail=known.url)
+            return
     server = where.find()
     if server is None:
         server = where.target.adoptable(where.name, where.cwd)
         if server is not None:
             where.keep(server)
-    if server is not None and server.adopted:
-        yield Phase(name="process", state=PhaseState.DONE, detail=f"started by hand, pid {server.pid}")
+    there = server is not None and server.state is ServerState.RUNNING and where.target.remote
+    if server is not None and (server.adopted or there):
+        how = "started by hand" if server.adopted else "runs already"
+        yield Phase(name="process", state=PhaseState.DONE, detail=f"{how}, pid {server.pid}")
+        yield from _link(where, server)
         return
-    yield from _start(where, ServerSpec(name=where.name, port=where.port(), near=where.cwd))
+    yield from _start(where, ServerSpec(name=where.name, port=where.lab_port(), near=where.cwd))
 
 
 def restart(where: Place) -> Iterator[Phase]:
@@ -124,7 +144,7 @@ def restart(where: Place) -> Iterator[Phase]:
         return
     address = where.target.address(server)
     spec = ServerSpec(
-        name=where.name, port=server.port or where.port(), near=where.cwd, root=server.root, token=address.token
+        name=where.name, port=server.port or where.lab_port(), near=where.cwd, root=server.root, token=address.token
     )
     where.target.stop(server)
     yield from _start(where, spec)
@@ -137,9 +157,26 @@ def _reach(where: Place) -> Iterator[Phase]:
         yield from at.reach()
 
 
+def _answers_as_before(where: Place) -> Address | None:
+    """The near end of a link through which the lab that was known answers; None where its machine must be asked."""
+    kept = where.kept()
+    if kept is None or kept.address.via is None:
+        return None
+    address = links.lead(where, kept.address.via)
+    try:
+        jupyter_api.status(address, QUICK_SECONDS)
+    except JupyterctlError:
+        return None
+    return address
+
+
 def _start(where: Place, spec: ServerSpec) -> Iterator[Phase]:
     yield from where.target.start(spec)
-    server = where.find()
+    yield from _link(where, where.find())
+
+
+def _link(where: Place, server: Server | None) -> Iterator[Phase]:
+    """Have a link to a server that is up, and see that it answers through it."""
     if server is not None and where.target.remote:
         address = where.address(server)
         yield Phase(name="link", state=PhaseState.DOING, detail=address.url)
@@ -152,15 +189,15 @@ def stop(where: Place, *, force: bool) -> None:
     """End the server, if there is one; BusyError where kernels compute, unless they may be lost."""
     server = where.find()
     if server is None:
+        links.let_go(where)
         return
     busy = [] if force else busy_kernels(where)
     if busy:
         names = ", ".join(f"`{kernel.path or kernel.name}`" for kernel in busy)
         raise BusyError(f"`{where.name}` is computing: {names}", "wait for it, or add --yes to stop it nonetheless")
+    links.let_go(where)
     where.target.stop(server)
     where.store.forget_server(where.name)
-    if where.target.remote:
-        links.let_go(where)
 
 
 def busy_kernels(where: Place) -> list[Kernel]:

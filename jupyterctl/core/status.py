@@ -14,10 +14,12 @@ from ..model import Address, LinkState, Profile, Server, ServerState
 from . import links, profiles
 
 if TYPE_CHECKING:
-    from ..store import Store
+    from ..store import Kept, Store
     from ..target import Distant, Target
     from .servers import Place
 
+OK = "ok"
+"""What `http` says where all is well."""
 QUICK_SECONDS = 0.3
 """How long one server may take to answer where many are asked."""
 PATIENT_SECONDS = 3.0
@@ -91,6 +93,9 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
     from . import servers
 
     where = servers.place(store(), name, cwd)
+    seen = _through(where)
+    if seen is not None and seen.health.http == OK:
+        return seen
     try:
         server = where.find()
         if server is not None and where.target.remote:
@@ -103,7 +108,17 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
     if server is None:
         return Status(name=where.name, kind=where.profile.kind, state=ServerState.STOPPED.value)
     at = links.distant(where.target)
-    return of(server, where.target, PATIENT_SECONDS) if at is None else beyond(where.store, at, server, PATIENT_SECONDS)
+    if at is None:
+        return of(server, where.target, PATIENT_SECONDS)
+    return beyond(where.kept(), at, server, PATIENT_SECONDS)
+
+
+def _through(where: Place) -> Status | None:
+    """A target beyond a way as its link shows it, without asking its machine; None where it has no link."""
+    at, kept, known = links.distant(where.target), where.kept(), where.store.server(where.name)
+    return (
+        beyond(kept, at, known, PATIENT_SECONDS) if at is not None and kept is not None and known is not None else None
+    )
 
 
 def _unreached(where: Place) -> Status:
@@ -111,7 +126,7 @@ def _unreached(where: Place) -> Status:
     at = links.distant(where.target)
     seen = Status(name=where.name, kind=where.profile.kind, state="")
     if at is not None:
-        seen = beyond(where.store, at, where.store.server(where.name), QUICK_SECONDS)
+        seen = beyond(where.kept(), at, where.store.server(where.name), QUICK_SECONDS)
     unreached = ServerState.UNREACHABLE.value
     return structs.replace(seen, state=unreached, health=Health())
 
@@ -142,7 +157,7 @@ def of(server: Server, at: Target, seconds: float) -> Status:
         kind=server.kind,
         state=server.state.value,
         place=server.place,
-        link=Link(state="up" if health.http == "ok" else "down", port=server.port, url=server.url),
+        link=Link(state="up" if health.http == OK else "down", port=server.port, url=server.url),
         health=health,
         since=server.since,
         version=server.version or None,
@@ -152,9 +167,9 @@ def of(server: Server, at: Target, seconds: float) -> Status:
     )
 
 
-def beyond(store: Store, at: Distant, server: Server | None, seconds: float) -> Status:
+def beyond(kept: Kept | None, at: Distant, server: Server | None, seconds: float) -> Status:
     """A target beyond a way, as its link shows it: what its keeper says, and what the lab answers through the link."""
-    link, address = links.state(store, at)
+    link, address = links.state(kept, at)
     known = server or Server(name=at.profile.name, kind=at.profile.kind, state=ServerState.UNKNOWN, place=at.site)
     shown = _link(link, address) if link and address else Link()
     health = Health()
@@ -195,7 +210,7 @@ def _state(link: model.Link | None, health: Health, known: Server | None) -> Ser
     if link.state is LinkState.GONE:
         return ServerState.STOPPED
     if link.state is LinkState.UP:
-        return ServerState.RUNNING if health.http == "ok" or known is not None else ServerState.UNKNOWN
+        return ServerState.RUNNING if health.http == OK or known is not None else ServerState.UNKNOWN
     return ServerState.UNREACHABLE
 
 
@@ -221,7 +236,7 @@ def answering(address: Address, seconds: float) -> Health:
         return Health(way="up", http="no answer")
     except JupyterctlError as error:
         return Health(way="up", http=error.message)
-    return Health(way="up", http="ok", kernels=_kernels(answer))
+    return Health(way="up", http=OK, kernels=_kernels(answer))
 
 
 def _kernels(answer: list[dict[str, Any]]) -> Kernels:
@@ -235,12 +250,18 @@ def _beyond(made: list[Target], known: dict[str, Server], store: Callable[[], St
     far = [at for at in map(links.distant, made) if at is not None]
     if not far:
         return {}
+    kept = store().kept()
+
+    def seen(at: Distant) -> Status:
+        name = at.profile.name
+        return beyond(kept.get(name), at, known.get(name), QUICK_SECONDS)
+
     from concurrent.futures import ThreadPoolExecutor
 
-    kept = store()
+    linked = [at for at in far if at.profile.name in kept]
     with ThreadPoolExecutor(max_workers=16) as pool:
-        asked = pool.map(lambda at: beyond(kept, at, known.get(at.profile.name), QUICK_SECONDS), far)
-        return {at.profile.name: status for at, status in zip(far, asked, strict=True)}
+        asked = {status.name: status for status in pool.map(seen, linked)}
+    return {at.profile.name: asked.get(at.profile.name) or seen(at) for at in far}
 
 
 def _targets(entries: list[profiles.Entry], known: dict[str, Server]) -> list[Target]:

@@ -1,48 +1,41 @@
 """Kind `ssh`: a machine that is reached over ssh.
 
-What runs there is started, found and ended by our own program at the machine, which is the kind `local` executed there
-(see `jupyterctl.remote.there`); a keeper on this machine holds the way to it open and serves every command over it.
-Files go over SFTP; a run needs nothing of this machine once it is submitted.
+How to get there is `transport.ssh`'s; what is done there is `transport.afar`'s.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from .. import model
-from ..errors import TargetError, UnreachableError
-from ..model import (
-    Bundle,
-    Check,
-    CheckState,
-    Dial,
-    Link,
-    Listing,
-    Needs,
-    Phase,
-    Plan,
-    Profile,
-    Run,
-    Server,
-    ServerSettings,
-)
-from ..transport.broker import Broker
+from ..model import Address, Dial, Profile, Server, ServerSettings
+from ..transport.afar import Afar, dial_of
 
 if TYPE_CHECKING:
-    from ..environments.solve import Step
-    from ..model import ServerSpec
-    from ..transport.carrier import Carrier, Progress
+    from ..transport.carrier import Carrier
     from ..transport.ssh.way import Ask, Report
 
 ALIASES: tuple[str, ...] = ()
-WAIT_SECONDS = 0.5
-"""How long the machine waits for news of a run whose journal is asked for again."""
+OPEN = ("--ServerApp.ip=0.0.0.0", "--ServerApp.allow_remote_access=True")
+"""What a lab is told that is reached directly."""
+
+
+class Listening(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[server]` table of a machine that others use too."""
+
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port that the lab listens on there; 0 lets it choose a free one")
+    ] = 0
+    socket: Annotated[
+        bool,
+        Meta(description="Listen on a unix socket there that only you can open, instead of a port of the loopback"),
+    ] = False
 
 
 class Settings(model.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,7 +80,14 @@ class Settings(model.Settings, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["tell", "restart"],
         Meta(description="What to do when the machine comes back without the lab: tell, or start it again"),
     ] = "tell"
-    server: ServerSettings = ServerSettings()
+    link: Annotated[
+        Literal["tunnel", "direct"],
+        Meta(
+            description="How the lab is reached: through the ssh connection, or directly at the machine's address,"
+            " where the network between is trusted"
+        ),
+    ] = "tunnel"
+    server: Listening = Listening()
 
 
 def create(profile: Profile) -> Ssh:
@@ -107,249 +107,72 @@ def candidates() -> Iterator[tuple[str, dict[str, object]]]:
         yield host, {"host": host}
 
 
-class Ssh:
-    """The machine of a profile, by way of its keeper."""
-
-    remote = True
+class Ssh(Afar):
+    """The machine of a profile."""
 
     def __init__(self, profile: Profile) -> None:
         assert isinstance(profile.settings, Settings)  # noqa: S101 - validated as this kind's
-        self.profile = profile
-        self.settings = profile.settings
-        self.site = f"{profile.kind} {profile.name}"
-        self.route = (self.settings.host, self.settings.transport, self.settings.ssh_config or "")
-        self.broker = Broker(profile)
-        self._asked: tuple[str, int] | None = None
+        super().__init__(profile, _reachable(profile.settings))
+        self.host = profile.settings.host
+        self.direct = profile.settings.link == "direct"
+        self.route = (self.host, profile.settings.transport, profile.settings.ssh_config or "")
 
-    # -- the way -------------------------------------------------------------------------------------------------
+    @property
+    def _config(self) -> Path | None:
+        return Path(self.settings.ssh_config).expanduser() if self.settings.ssh_config else None
 
-    def link(self, port: int, dial: Dial | None) -> Link:
-        """Have the keeper hold the link."""
-        *_, (_, link) = self.broker.request("link", port=port, dial=dial)
-        return msgspec.convert(link, Link)
-
-    def reach(self) -> Iterator[Phase]:
-        """Open the way, unless it is open."""
-        return self._opening(anew=False)
-
-    def reconnect(self) -> Iterator[Phase]:
-        """Open the way anew, whatever it looks like."""
-        return self._opening(anew=True)
-
-    def _opening(self, *, anew: bool) -> Iterator[Phase]:
-        for word, value in self.broker.request("open", anew=anew):
-            if word == "phase":
-                yield msgspec.convert(value, Phase)
-
-    def state(self) -> Link:
-        """What the keeper says of the link."""
-        *_, (_, link) = self.broker.request("state", only_if_there=True)
-        return msgspec.convert(link, Link)
-
-    def let_go(self) -> None:
-        """Let the keeper give the port up."""
-        if self.broker.alive():
-            list(self.broker.request("unlink"))
+    def warm(self) -> None:
+        """Paramiko takes longer to import than the ssh program to tell the configuration."""
+        if self.settings.transport != "openssh":
+            from ..transport.ssh import connection, dialogue  # noqa: F401 - to have them
 
     def open(self, ask: Ask, report: Report) -> Carrier:
         """Log in; for the keeper."""
         from ..transport.carrier import Carrier
         from ..transport.ssh.open import connect
 
-        config = Path(self.settings.ssh_config).expanduser() if self.settings.ssh_config else None
         way = connect(
             self.settings.host,
             ask=ask,
             report=report,
             transport=self.settings.transport,
-            config=config,
+            config=self._config,
             keep_passwords=self.settings.keep_passwords,
         )
         form, _, path = self.settings.environment.partition(":")
         pythons = {"venv": f"{path}/bin/python", "conda": f"{path}/bin/python", "python": path}
         return Carrier(way, [pythons[form]] if form in pythons and "/" in path else [])
 
-    def make_lab(self, report: Callable[[Step], object]) -> None:
-        """A virtual environment there, by uv or by Python's own venv."""
-        from ..environments.solve import Step
+    def address(self, server: Server) -> Address | Dial:
+        """Where the link must lead; the machine's own address where it is reached directly."""
+        found = self.broker.call("address", server=server)
+        dial = dial_of(found)
+        if not self.direct:
+            return dial
+        from ..transport.ssh.route import resolve
 
-        for item in self.broker.items("make_lab"):
-            report(msgspec.convert(item, Step))
+        host = resolve(self.settings.host, config=self._config).host
+        scheme = "https" if found["url"].startswith("https") else "http"
+        bracketed = f"[{host}]" if ":" in host else host
+        return Address(url=f"{scheme}://{bracketed}:{dial.port}{dial.base_url}", token=dial.token)
 
-    def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
-        """Where the lab listens; started again after a reboot where the profile says so."""
-        server = self._over(carrier, "find", name=self.profile.name, known=None)
-        if server is None and anew and self.settings.on_reboot == "restart":
-            self._over(carrier, "start", spec=self._spec(None))
-            server = self._over(carrier, "find", name=self.profile.name, known=None)
-        if server is None:
-            raise TargetError(
-                f"the machine is there, and the lab of `{self.profile.name}` is not",
-                f"start it: jupyterctl start {self.profile.name}",
-            )
-        return _dial(self._over(carrier, "address", server=server))
-
-    def _over(self, carrier: Carrier, method: str, **arguments: Any) -> Any:
-        settings = msgspec.to_builtins(self.settings)
-        *_, (_, result) = carrier.call(method, self.profile.name, settings, arguments)
-        return result
-
-    # -- the server ------------------------------------------------------------------------------------------------
-
-    def start(self, spec: ServerSpec) -> Iterator[Phase]:
-        """Start the lab there, step by step."""
-        for phase in self.broker.items("start", spec=self._spec(spec)):
-            yield msgspec.convert(phase, Phase)
-
-    def _spec(self, spec: ServerSpec | None) -> dict[str, Any]:
-        """A lab chooses its port itself unless the profile names one: the link has one of its own."""
-        port = self.settings.server.port
-        known = {"root": spec.root, "token": spec.token} if spec else {}
-        return {"name": self.profile.name, "port": port, **known}
-
-    def servers(self) -> list[Server]:
-        """Every lab of this account there."""
-        return [self._server(one) for one in self.broker.call("servers")]
-
-    def find(self, name: str, known: Server | None = None) -> Server | None:
-        """The profile's lab."""
-        found = self.broker.call("find", name=name, known=known)
-        return self._server(found) if found else None
-
-    def adoptable(self, name: str, near: Path) -> Server | None:  # noqa: ARG002 - what is near is near here
-        """One started there by hand that is what the profile describes."""
-        found = self.broker.call("adoptable", name=name)
-        return self._server(found) if found else None
-
-    def _server(self, found: dict[str, Any]) -> Server:
-        place = found["place"].replace("this machine", self.settings.host)
-        return msgspec.convert({**found, "kind": self.profile.kind, "place": place}, Server)
-
-    def address(self, server: Server) -> Dial:
-        """Where the link must lead."""
-        return _dial(self.broker.call("address", server=server))
-
-    def stop(self, server: Server) -> None:
-        """End it there."""
-        self.broker.call("stop", server=server)
-
-    def log(self, server: Server | None, name: str, offset: int) -> tuple[bytes, int]:
-        """Its log there."""
-        data, end = self.broker.call("log", server=server, name=name, offset=offset)
-        return base64.b64decode(data), end
+    def warnings(self, facts: dict[str, Any]) -> Iterator[str]:
+        """That a lab is open to a network, or may be where none should be."""
+        if self.direct:
+            yield "everybody who reaches the machine's port meets its login page: trust the network between"
+        if facts["programs"]["sbatch"]:
+            yield "the machine has Slurm: if it is a login node, reach a compute node through it by ProxyJump"
 
     def shell(self, server: Server | None, near: Path) -> list[str]:  # noqa: ARG002 - what is near is near here
         """A shell there, by the ssh program."""
-        import shlex
-
         command = self.broker.call("shell", server=server)
-        config = ["-F", str(Path(self.settings.ssh_config).expanduser())] if self.settings.ssh_config else []
+        config = ["-F", str(self._config)] if self._config else []
         return ["ssh", "-t", *config, self.settings.host, "exec " + shlex.join(command)]
 
-    # -- files -----------------------------------------------------------------------------------------------------
 
-    def look(self, path: str) -> Listing:
-        """What a path there leads to."""
-        return msgspec.convert(self.broker.call("look", path=path), Listing)
-
-    def arrange(self, folders: Sequence[str], times: Mapping[str, float], remove: Sequence[str]) -> None:
-        """Make folders, set times, remove files."""
-        self.broker.call("arrange", folders=folders, times=times, remove=remove)
-
-    def put(self, source: Path, destination: str, progress: Progress) -> None:
-        """Copy a file there."""
-        self.broker.copy("put", str(source), destination, progress=progress)
-
-    def get(self, source: str, destination: Path, progress: Progress) -> None:
-        """Copy a file here, checked."""
-        place = PurePosixPath(source)
-        digest = self.broker.call("digest", handle={"directory": str(place.parent)}, name=place.name)["sha256"]
-        self.broker.copy("get", source, str(destination), digest, progress=progress)
-
-    def shell_stream(self) -> list[str]:
-        """The command that other programs take for a remote shell: `COMMAND HOST WORDS…`, over the same way."""
-        import sys
-
-        return [sys.executable, "-m", "jupyterctl.transport.rsh"]
-
-    # -- looking at it ---------------------------------------------------------------------------------------------
-
-    def check(self) -> Iterator[Check]:
-        """Each step of the way, then what the machine has."""
-        try:
-            for phase in self._opening(anew=False):
-                if phase.state is not model.PhaseState.DOING:
-                    state = CheckState.OK if phase.state is model.PhaseState.DONE else CheckState.FAIL
-                    yield Check(name=phase.name, state=state, detail=f"{phase.detail} ({phase.seconds * 1000:.0f} ms)")
-        except TargetError as error:
-            yield Check(name="way", state=CheckState.FAIL, detail=error.message, fix=error.hint)
-            return
-        facts = self.broker.call("facts")
-        yield Check(name="machine", state=CheckState.OK, detail=f"{facts['host']}, {facts['system']}")
-        yield Check(name="python", state=CheckState.OK, detail=f"{facts['python']}: {facts['executable']}")
-        yield _clock(facts["time"])
-        for item in self.broker.items("check"):
-            yield msgspec.convert(item, Check)
-
-    # -- a run -------------------------------------------------------------------------------------------------------
-
-    def plan(self, needs: Needs) -> Plan:
-        """Which environment there."""
-        asked = {"language": needs.language, "kernel": needs.kernel, "imports": needs.imports}
-        return msgspec.convert(self.broker.call("plan", needs={**asked, "isolated": needs.isolated}), Plan)
-
-    def handle(self, run: Run) -> dict[str, str]:
-        """The run's directory there."""
-        facts = self.broker.call("facts")
-        return {"directory": self.broker.call("directory", run=run.id), "host": facts["host"]}
-
-    def submit(self, run: Run, bundle: Bundle, plan: Plan) -> None:
-        """Send the files, then have the process started there."""
-        directory = run.handle["directory"]
-        for name, source in bundle.files.items():
-            self.broker.copy("put", str(source), f"{directory}/{name}")
-        self.broker.call(
-            "submit",
-            run={"id": run.id, "handle": run.handle},
-            bundle={"task": bundle.task, "secrets": bundle.secrets},
-            plan=plan,
-        )
-
-    def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
-        """The journal there; asked again for the same, the machine waits a moment for news."""
-        wait = WAIT_SECONDS if self._asked == (handle["directory"], offset) else 0.0
-        data, gone = self.broker.call("journal", handle=handle, offset=offset, wait=wait)
-        self._asked = (handle["directory"], offset)
-        return base64.b64decode(data), gone
-
-    def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
-        """Fetch a file, checked against the digest made there."""
-        found = self.broker.call("digest", handle=handle, name=name)
-        if found["size"] is None:
-            raise FileNotFoundError(name)
-        self.broker.copy("get", found["path"], str(destination), found["sha256"])
-        return cast(str, found["sha256"])
-
-    def cancel(self, handle: dict[str, str], grace: float | None) -> None:
-        """End it there."""
-        self.broker.call("cancel", handle=handle, grace=grace)
-
-    def discard(self, handle: dict[str, str]) -> None:
-        """Remove its directory there."""
-        self.broker.call("discard", handle=handle)
-
-
-def _dial(found: dict[str, Any]) -> Dial:
-    if not found["port"] and not found["socket"]:
-        raise UnreachableError("the lab has not said where it is yet", "it may still be starting")
-    return Dial(port=found["port"], socket=found["socket"], base_url=found["base_url"], token=found["token"])
-
-
-def _clock(there: str) -> Check:
-    """Whether the clocks agree: certificates, tokens and file times go by them."""
-    from datetime import UTC, datetime
-
-    off = abs((datetime.now(UTC) - datetime.fromisoformat(there)).total_seconds())
-    state = CheckState.OK if off < 30 else CheckState.WARN  # noqa: PLR2004 - half a minute
-    fix = "" if state is CheckState.OK else "have the machine's clock set, by ntp for one"
-    return Check(name="clock", state=state, detail=f"{off:.0f} s from ours", fix=fix)
+def _reachable(settings: Settings) -> Settings:
+    """The settings, with what a lab needs that is reached at the machine's own address."""
+    if settings.link == "tunnel":
+        return settings
+    args = (*OPEN, *(arg for arg in settings.server.args if arg not in OPEN))
+    return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, args=args))

@@ -7,30 +7,22 @@ the person, answered by `{"answer"}`; `{"item"}`, `{"phase"}` and `{"progress"}`
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 
-from .. import paths
 from ..errors import TargetError, UnreachableError
 from ..model import Profile
 from . import asking
+from .keepers import address, log, start
 from .ssh.way import Question
 from .there import error_of
 
-LONGEST_PATH = 90
-"""Bytes that a socket's path may have on every system, with some to spare."""
 COME_UP_SECONDS = 15.0
 """How long a keeper may take to be there."""
 _QUICK_SECONDS = 2.0
@@ -39,30 +31,6 @@ CHUNK = 1 << 20
 
 class GoneError(UnreachableError):
     """The keeper ended in the middle of a request; another one can take its place."""
-
-
-def folder() -> Path:
-    """Where keepers have their sockets and locks."""
-    wanted = paths.run()
-    if len(os.fsencode(wanted)) > LONGEST_PATH - 20:
-        short = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:12]
-        wanted = Path(tempfile.gettempdir()) / f"jupyterctl-{os.getuid()}-{short}"
-    paths.private(wanted)
-    status = wanted.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise TargetError(f"`{wanted}` is not ours alone", "remove it, or set JUPYTERCTL_HOME to another folder")
-    return wanted
-
-
-def address(name: str) -> Path:
-    """The socket of a profile's keeper."""
-    short = name if len(name) <= 40 else hashlib.sha256(name.encode()).hexdigest()[:16]  # noqa: PLR2004 - see above
-    return folder() / f"{short}.sock"
-
-
-def log(name: str) -> Path:
-    """What a keeper writes."""
-    return paths.state() / "links" / f"{name}.log"
 
 
 class Broker:
@@ -103,6 +71,11 @@ class Broker:
         *_, (_, result) = self.request("call", method=method, arguments=arguments)
         return result
 
+    def glance(self, method: str, **arguments: Any) -> Any:
+        """The same without asking anybody; UnreachableError at once while the keeper tries to open the way."""
+        *_, (_, result) = self.request("call", method=method, arguments=arguments, glance=True)
+        return result
+
     def items(self, method: str, **arguments: Any) -> Iterator[Any]:
         """What a method of the program there gives, one at a time."""
         return (value for word, value in self.request("call", method=method, arguments=arguments) if word == "item")
@@ -135,44 +108,13 @@ class Broker:
             return self._connect()
         if only_if_there:
             raise UnreachableError(f"`{self.profile.name}` is not connected", f"jupyterctl start {self.profile.name}")
+        start(self.profile.name)
         deadline = time.monotonic() + COME_UP_SECONDS
         while time.monotonic() < deadline:
-            start(self.profile.name)
             with suppress(OSError):
                 return self._connect()
             time.sleep(0.005)
         raise TargetError(f"the keeper of `{self.profile.name}` does not come up", f"see `{log(self.profile.name)}`")
-
-
-def lock(name: str) -> TextIO | None:
-    """What the one keeper of a profile holds from before its start to its end; None where somebody has it."""
-    file = address(name).with_suffix(".lock").open("w", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
-
-
-def start(name: str) -> None:
-    """Start a keeper that outlives us, unless there is one or one is on its way."""
-    held = lock(name)
-    if held is None:
-        return
-    file = log(name)
-    paths.private(file.parent)
-    with held, file.open("ab") as output:
-        file.chmod(0o600)
-        subprocess.Popen(
-            [sys.executable, "-m", "jupyterctl.core.keeper", name, str(held.fileno())],
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=(held.fileno(),),
-            start_new_session=True,
-        )
 
 
 def _surroundings() -> dict[str, str]:

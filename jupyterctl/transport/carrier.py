@@ -45,7 +45,8 @@ class Carrier:
     def put(self, source: Path, destination: str, progress: Progress = lambda *_: None) -> None:
         """Copy a file there, in place at once; what an earlier attempt has brought over is not sent again.
 
-        Folders that are missing are made. A relative destination starts at the person's home. TargetError says what could not be written, and why.
+        Folders that are missing are made. A relative destination starts at the person's home. TargetError says what
+        could not be written, and why.
         """
         digest = _sha256(source)
         partial = f"{destination}.{digest[:16]}.part"

@@ -7,7 +7,7 @@ at a server does not keep it from being idle.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SECONDS = 3.0
 """How long an answer may take where nothing else is said."""
+UNIX = "http+unix"
+"""Scheme of the address of a server that listens on a unix socket, its path quoted as the host."""
 _REFUSED = {401, 403}
 
 
@@ -61,7 +63,7 @@ def _request(address: Address, method: str, path: str, seconds: float) -> Any:
     from http.client import HTTPException
 
     parts = urlsplit(address.url)
-    where = f"{parts.hostname}:{parts.port}"
+    where = unquote(parts.netloc) if parts.scheme == UNIX else f"{parts.hostname}:{parts.port}"
     headers = {"Authorization": f"token {address.token}", "Connection": "close"} if address.token else {}
     connection = _connection(address.url, seconds)
     try:
@@ -87,6 +89,8 @@ def _connection(url: str, seconds: float) -> HTTPConnection:
     import http.client
 
     parts = urlsplit(url)
+    if parts.scheme == UNIX:
+        return _over_socket(unquote(parts.netloc), seconds)
     host = parts.hostname or "127.0.0.1"
     if parts.scheme != "https":
         return http.client.HTTPConnection(host, parts.port, timeout=seconds)
@@ -94,3 +98,18 @@ def _connection(url: str, seconds: float) -> HTTPConnection:
 
     context = ssl._create_unverified_context()  # noqa: S323, SLF001 - see above
     return http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=context)
+
+
+def _over_socket(path: str, seconds: float) -> HTTPConnection:
+    import http.client
+    import socket
+
+    connection = http.client.HTTPConnection("localhost", timeout=seconds)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(seconds)
+    try:
+        connection.sock.connect(path)
+    except OSError as error:
+        connection.close()
+        raise UnreachableError(f"nothing answers at {path}: {error.strerror or error}") from error
+    return connection

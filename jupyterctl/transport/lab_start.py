@@ -25,6 +25,9 @@ from ..remote import LAB
 from . import jpserver, jupyter_api, lab_kernel, labs, launch, ports, process, tmux
 
 _EVERY = 0.02
+SOCKET_BYTES = 100
+"""The longest path that a unix socket can have on every system."""
+_SOCKET = "lab.sock"
 _LINES = 3
 """Lines of the log that go into an error."""
 _LET_GO_SECONDS = 3.0
@@ -93,18 +96,29 @@ def start(plan: Plan) -> Iterator[Phase]:
 
 
 def arguments(plan: Plan, *, root_user: bool) -> list[str]:
-    """The command that becomes the server; the profile's own arguments come last, so they win."""
+    """The command that becomes the server; what the profile's own arguments set is left to them."""
+    listening: dict[str, object] = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": plan.spec.port}
+    if plan.spec.socket:
+        listening = {"ServerApp.sock": _socket(plan), "ServerApp.sock_mode": "0600"}
     own = {
-        "ServerApp.ip": "127.0.0.1",
-        "ServerApp.port": plan.spec.port,
+        **listening,
         "ServerApp.port_retries": 0,
         "ServerApp.open_browser": False,
         "ServerApp.root_dir": plan.root,
         **({"ServerApp.allow_root": True} if root_user else {}),
         **_idle(plan.settings.idle_stop),
     }
-    flags = [f"--{name}={value}" for name, value in own.items()]
+    given = {argument.partition("=")[0] for argument in plan.settings.args}
+    flags = [f"--{name}={value}" for name, value in own.items() if f"--{name}" not in given]
     return [str(plan.environment.python), str(LAB), *flags, *plan.settings.args]
+
+
+def _socket(plan: Plan) -> Path:
+    """Where the server's socket is: beside its token, in a folder that is its owner's alone."""
+    socket = plan.directory / _SOCKET
+    if len(os.fsencode(socket)) > SOCKET_BYTES:
+        raise TargetError(f"`{socket}` is too long for a unix socket", "leave out `socket`, or shorten the name")
+    return socket
 
 
 def _idle(limit: str | None) -> dict[str, object]:
@@ -133,13 +147,14 @@ def token(plan: Plan) -> Path:
 
 def _spawn(plan: Plan) -> str:
     """Start the script and hand it the environment; what it runs in, in words."""
-    if not process.await_that(lambda: ports.free(plan.spec.port), _LET_GO_SECONDS):
+    if not plan.spec.socket and not process.await_that(lambda: ports.free(plan.spec.port), _LET_GO_SECONDS):
         raise TargetError(
             f"port {plan.spec.port} of `{plan.spec.name}` is taken by {ports.owner(plan.spec.port)}",
             "end that program, or give the profile another port: link_port below [server]",
         )
     directory = paths.private(plan.directory)
-    (directory / launch.PID).unlink(missing_ok=True)
+    for left in (launch.PID, _SOCKET):
+        (directory / left).unlink(missing_ok=True)
     _begin_log(directory / labs.LOG)
     where = _run(plan, launch.prepare(directory, _script(plan)))
     launch.hand_over(directory, launch.exports(_environment(plan), plan.spec.name, launch.SERVER_MARK))
@@ -199,7 +214,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
         while time.monotonic() < deadline:
             record = self._record()
             if record is not None:
-                return record.address.url
+                return record.sock or record.address.url
             time.sleep(_EVERY)
         raise self._failed(f"the server has not said where it is within {self.limit:.0f} s")
 

@@ -85,9 +85,9 @@ class _Server(sshtunnel._ForwardServer):  # type: ignore[misc]
 class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
     """Listens on a fixed port of 127.0.0.1 from `start` to `stop`.
 
-    `wanted()` is called, from any thread, when a client waits and no way is up, and `missed()` when nothing listens at
-    the destination; `story()` gives one or more sentences on what is going on, for a client that has waited `hold`
-    seconds in vain.
+    `wanted()` is called, from any thread, when a client waits and no way is up, and `absent()` when the machine says
+    that nobody listens at the destination; `story()` gives one or more sentences on what is going on, for a client
+    that has waited `hold` seconds in vain.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
         port: int,
         *,
         wanted: Callable[[], object] = lambda: None,
+        absent: Callable[[], object] = lambda: None,
         story: Callable[[], str] = lambda: "",
-        missed: Callable[[], object] = lambda: None,
         hold: float = HOLD_SECONDS,
     ) -> None:
         super().__init__(
@@ -109,7 +109,7 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
             remote_bind_address=(LOCALHOST, 1),
             logger=logging.getLogger(__name__),
         )
-        self._wanted, self._story, self._missed, self._hold = wanted, story, missed, hold
+        self._wanted, self._absent, self._story, self._hold = wanted, absent, story, hold
         self._changed = threading.Condition()
         self._way: Carrier | None = None
         self._destination: Destination = (LOCALHOST, 1)
@@ -228,7 +228,7 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
         self._keep(held)
 
     def _refused(self, held: _Held, destination: Destination, reason: str) -> None:
-        self._missed()
+        self._absent()
         place = destination if isinstance(destination, str) else f"{destination[0]}:{destination[1]}"
         story = f"The machine answers, but nothing listens at {place} there ({reason.lower()}). Is Jupyter running?"
         self._answer(held.client, "Jupyter does not answer", story)

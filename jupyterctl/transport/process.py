@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-EXEC_SECONDS = 0.05
-"""How long a process may be without a command line, which it is in the middle of an exec."""
+EXEC_SECONDS = 1.0
+"""How long a process may be without a command line, which it is in the middle of an exec on a busy machine."""
 
 
 def spawn(command: list[str], directory: Path, log: Path | None = None) -> None:
@@ -37,8 +37,9 @@ def named(pid: int, text: str) -> psutil.Process | None:
 
     try:
         process = psutil.Process(pid)
-        await_that(lambda: bool(process.cmdline()), EXEC_SECONDS, every=0.001)
-        if process.status() == psutil.STATUS_ZOMBIE or text not in "\0".join(process.cmdline()):
+        ended = psutil.STATUS_ZOMBIE
+        await_that(lambda: bool(process.cmdline()) or process.status() == ended, EXEC_SECONDS, every=0.001)
+        if process.status() == ended or text not in "\0".join(process.cmdline()):
             return None
     except psutil.Error:
         return None

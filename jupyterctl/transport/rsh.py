@@ -12,7 +12,8 @@ import threading
 
 import msgspec
 
-from .broker import CHUNK, address
+from .broker import CHUNK
+from .keepers import address
 
 
 def main() -> None:

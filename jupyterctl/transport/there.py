@@ -44,7 +44,8 @@ class There:
         self._last = 0
         self.over = False
         """Whether it answers no more."""
-        self._stream.write(first)
+        with suppress(ClosedError):  # it has ended already: what it said tells why
+            self._stream.write(first)
         rest = self._greet(mark.encode())
         threading.Thread(target=self._read, args=(rest,), daemon=True).start()
         if self._waiting[0].get() is None:

@@ -46,7 +46,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
                "jupyterctl restart {name}", bar=False),
         Action("log", "l", "log", "Follow its log", "jupyterctl logs {name} -f"),
         Action("shell", "t", "shell", "A shell there, its environment activated", "jupyterctl shell {name}", bar=False),
-        Action("new", "n", "new", "Make a profile", "jupyterctl profile new NAME"),
+        Action("new", "n", "new", "Make a profile", "jupyterctl profile new NAME", bar=False),
         Action("edit", "e", "edit", "Change the profile", "jupyterctl profile edit {name}", bar=False),
         Action("check", "d", "doctor", "Look at it step by step", "jupyterctl doctor {name}", bar=False),
         Action("filter", "slash", "filter", "Show only rows with these words", bar=False),

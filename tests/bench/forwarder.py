@@ -27,6 +27,25 @@ def ours(host: str, port: int, key: str, to: int, local: int) -> object:
     return listener
 
 
+def openssh(host: str, port: int, key: str, to: int, local: int) -> object:
+    """Our listener over the ssh program."""
+    import tempfile
+    from pathlib import Path
+
+    from jupyterctl.transport.listener import Listener
+    from jupyterctl.transport.ssh.open import connect
+
+    config = Path(tempfile.mkdtemp()) / "config"
+    lines = f"HostName {host}", f"Port {port}", "User root", f"IdentityFile {key}", "IdentitiesOnly yes"
+    known = "StrictHostKeyChecking no", f"UserKnownHostsFile {config.parent / 'known'}"
+    config.write_text("Host bench\n" + "".join(f"  {line}\n" for line in (*lines, *known)))
+    way = connect("bench", ask=lambda _question: None, report=lambda *_: None, transport="openssh", config=config)
+    listener = Listener(local)
+    listener.start()
+    listener.use(way, ("127.0.0.1", to))
+    return listener
+
+
 def sshtunnel(host: str, port: int, key: str, to: int, local: int) -> object:
     """sshtunnel as it ships."""
     from sshtunnel import SSHTunnelForwarder
@@ -45,7 +64,7 @@ def sshtunnel(host: str, port: int, key: str, to: int, local: int) -> object:
     return forwarder
 
 
-KINDS = {"ours": ours, "sshtunnel": sshtunnel}
+KINDS = {"ours": ours, "openssh": openssh, "sshtunnel": sshtunnel}
 
 if __name__ == "__main__":
     kind, host, port, key, to, local = sys.argv[1:]

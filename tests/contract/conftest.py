@@ -14,8 +14,7 @@ from tests.conftest import notebook
 
 from . import places
 
-PLACES = ["local-venv", "local-conda", "ssh"]
-TRANSPORTS = {"ssh": "paramiko"}
+PLACES = ["local-venv", "local-conda", *places.TRANSPORTS]
 
 
 @pytest.fixture(params=PLACES)
@@ -25,8 +24,8 @@ def place(
     """One place, with a profile named `there` for it."""
     if request.param == "local-conda":
         made: places.Place = places.conda(request.getfixturevalue("conda_environment"))
-    elif request.param in TRANSPORTS:
-        made = places.Ssh(TRANSPORTS[request.param])
+    elif request.param in places.TRANSPORTS:
+        made = places.Ssh(places.TRANSPORTS[request.param])
     else:
         made = places.venv()
     made.open(monkeypatch, tmp_path)

@@ -22,6 +22,9 @@ from jupyterctl import paths
 from tests.conftest import end_all, need
 from tests.sshd import Sshd
 
+TRANSPORTS = {"ssh": "paramiko"}
+"""The ways to a machine elsewhere: a place's name, and the profile's `transport`."""
+
 
 class Place(Protocol):
     """What the suite has to know of a place beside its profile."""
@@ -166,7 +169,7 @@ class Elsewhere:
         self.transport = transport
         self.prefix = Path(sys.prefix)
 
-    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:  # noqa: ARG002 - nothing here changes
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         need("tmux", shutil.which("tmux"), "apt install tmux")
         self.folder = folder
         self.home = folder / "far"
@@ -227,7 +230,7 @@ class SshServers(Elsewhere):
     def profile(self, *, server: str = "") -> str:
         return f'{self._way()}workdir = "{self.folder / "work"}"\n[server]\n{server}\n'
 
-    def kept(self, home: Path) -> Path:  # noqa: ARG002 - nothing of it is here
+    def kept(self, home: Path) -> Path:
         return self._state() / "servers/there"
 
     def by_hand(self, root: Path) -> subprocess.Popen[bytes]:

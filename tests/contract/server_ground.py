@@ -22,7 +22,7 @@ from . import places
 PLACES: dict[str, places.ServerPlace] = {
     "local-tmux": places.LocalServers(tmux=True),
     "local-alone": places.LocalServers(tmux=False),
-    "ssh": places.SshServers("paramiko"),
+    **{name: places.SshServers(transport) for name, transport in places.TRANSPORTS.items()},
 }
 COUNT = "import time\nfor _ in range(6000):\n    time.sleep(0.1)"
 

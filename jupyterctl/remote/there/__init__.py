@@ -81,7 +81,7 @@ def command(mark: str, pythons: Sequence[str] = ()) -> tuple[str, bytes]:
     load = f"{check}; exec(sys.stdin.buffer.read({len(code)}))"
     tried = " ".join([*map(shlex.quote, pythons), *_PYTHONS])
     script = (
-        f'for p in {tried}; do [ -n "$p" ] || continue; "$p" -I -c "{load}" 2>&3; '
+        f'for p in {tried}; do [ -n "$p" ] || continue; "$p" -I -S -c "{load}" 2>&3; '
         f"case $? in 126|127|{_TOO_OLD}) ;; *) exit;; esac; done 3>&2 2>/dev/null; echo; echo {mark} none"
     )
     return f"exec sh -c {shlex.quote(script)}", code

@@ -28,10 +28,16 @@ if sys.version_info < (3, 11):  # what our modules take for granted
     enum.StrEnum = _StrEnum
     sys.modules["datetime"].UTC = timezone.utc
 
+if sys.version_info < (3, 10):
+    _LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 - before anything of ours is imported
+    sys.stdlib_module_names = frozenset(
+        name.partition(".")[0]
+        for name in (*sys.builtin_module_names, *os.listdir(_LIBRARY), *os.listdir(f"{_LIBRARY}/lib-dynload"))  # noqa: PTH208
+    )
+
 import msgspec
 
 from jupyterctl import environments, paths
-from jupyterctl.environments.create import create
 from jupyterctl.errors import JupyterctlError, NotFoundError
 from jupyterctl.model import Bundle, Needs, Plan, Profile, Run, RunState, Server, ServerSpec, ServerState, now
 from jupyterctl.targets.local import Local, Settings, place
@@ -251,6 +257,8 @@ def discard(machine: Machine, handle: dict[str, str]) -> None:
 
 def make_lab(_: Machine, report: Callable[[Any], None]) -> Any:
     """A virtual environment with JupyterLab, where there is none."""
+    from jupyterctl.environments.create import create
+
     return create(LAB, virtual=True, report=report)
 
 

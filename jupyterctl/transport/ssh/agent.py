@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 
 from msgspec import Struct
@@ -58,7 +59,7 @@ class Agent:
         try:
             kind, body = self._ask(struct.pack(">B", _SIGN) + parts + struct.pack(">I", flags))
             if kind == _SIGNED:
-                return next(_strings(body))
+                return bytes(next(_strings(body)))
         except (OSError, struct.error, StopIteration) as error:
             raise AgentError("the ssh agent does not answer") from error
         raise AgentError("the ssh agent declined to sign")
@@ -98,7 +99,7 @@ def open_agent(path: str) -> Agent | None:
     return None
 
 
-def _strings(body: bytes):  # noqa: ANN202
+def _strings(body: bytes) -> Iterator[bytes]:
     at = 0
     while at + 4 <= len(body):
         (size,) = struct.unpack_from(">I", body, at)

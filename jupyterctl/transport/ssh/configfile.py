@@ -1,7 +1,7 @@
 """An ssh configuration read without the ssh program: paramiko's reader, and Include.
 
-`Match` knows only host, originalhost, user, localuser and all here. What is not understood is an error, never passed over
-where it could lead elsewhere.
+`Match` knows only host, originalhost, user, localuser and all here. What is not understood is an error, never passed
+over where it could lead elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ DEPTH = 16
 """How deep files may include files, as ssh has it."""
 _HINT = "install the ssh program: it reads all of the configuration"
 _MATCHES = {"all", "host", "originalhost", "user", "localuser", "canonical"}
-_LISTS = {"identityfile", "certificatefile", "localforward", "remoteforward", "sendenv"}
 _DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ed25519")
 
 
@@ -33,7 +32,8 @@ def read(name: str, user: str, port: int | None, config: Path | None, jump: str)
         found = SSHConfig.from_text("\n".join(["Host *", *first, text])).lookup(name)
     except ConfigParseError as error:
         raise ConfigError(f"the ssh configuration cannot be read: {error}", _HINT) from error
-    options = {key: value if isinstance(value, list) else [str(value)] for key, value in found.items()}
+    given: dict[str, object] = dict(found)
+    options = {key: list(value) if isinstance(value, list) else [str(value)] for key, value in given.items()}
     for key, value in _defaults().items():
         options.setdefault(key, value)
     return options
@@ -53,7 +53,7 @@ def _defaults() -> dict[str, list[str]]:
     return {
         "identityfile": [str(home / key) for key in _DEFAULT_KEYS],
         "userknownhostsfile": [f'"{home / "known_hosts"}" "{home / "known_hosts2"}"'],
-        "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"],
+        "globalknownhostsfile": ['"/etc/ssh/ssh_known_hosts" "/etc/ssh/ssh_known_hosts2"'],
     }
 
 

@@ -56,7 +56,10 @@ def addresses(route: Route) -> list[tuple[int, Address]]:
 
 def _unresolved(route: Route) -> tuple[str, str]:
     if not route.alias:
-        return f"`{route.host}` does not resolve, and is no Host of the ssh configuration", "check the name, and be online"
+        return (
+            f"`{route.host}` does not resolve, and is no Host of the ssh configuration",
+            "check the name, and be online",
+        )
     return f"`{route.host}`, which is `{route.name}`'s HostName, does not resolve", "be online, or in the right network"
 
 
@@ -153,7 +156,10 @@ class _Attempts:
         if errno.ECONNREFUSED in numbers:
             return f"{where} refuses connections", "does an ssh server run there, and is it the right port?"
         if errno.ETIMEDOUT in numbers:
-            return f"{where} does not answer within {self._limit:g} s", "is it on, and reachable from this network (VPN)?"
+            return (
+                f"{where} does not answer within {self._limit:g} s",
+                "is it on, and reachable from this network (VPN)?",
+            )
         if numbers & {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}:
             return f"there is no route to {where}", "is this machine online, and in the right network (VPN)?"
         why = self._failed[-1].strerror if self._failed else "no address"
@@ -170,8 +176,8 @@ class Proxy:
         try:
             self._process = subprocess.Popen(
                 [shell, "-c", f"exec {route.proxy_command}"],
-                stdin=theirs,
-                stdout=theirs,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
                 stderr=self._said,
                 start_new_session=True,
             )

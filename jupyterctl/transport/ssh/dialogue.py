@@ -1,7 +1,7 @@
 """The part of the ssh protocol in which a client says who it is, one step at a time, in the caller's own thread.
 
-It takes the place of paramiko's, which asks the person in the thread that reads the connection, shows no machine a public
-key before it signs with it, and does not say what the machine allows.
+It takes the place of paramiko's, which asks the person in the thread that reads the connection, shows no machine a
+public key before it signs with it, and does not say what the machine allows.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from ...errors import UnreachableError
 from .keys import Key
 from .transport import FastTransport
 
-logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its failures are printed over the dashboard
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its failures are not printed over the dashboard
 
 _SERVICE_REQUEST, _REQUEST, _RESPONSE = b"\x05", b"\x32", b"\x3d"
 _ALSO = MSG_USERAUTH_INFO_REQUEST
-"""60 means another thing for each method: a question, a key that is acceptable, or that the password must be changed."""
+"""60 means another thing for each method: a question, a key that is acceptable, a password that must be changed."""
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 _CERT = "-cert-v01@openssh.com"
 
@@ -153,7 +153,7 @@ class Dialogue:
         message.add_string(algorithm)
         message.add_string(key.blob)
         signed = Message()
-        signed.add_string(self._transport.session_id)
+        signed.add_string(self._transport.session_id or b"")
         signed.add_bytes(message.asbytes())
         message.add_string(key.sign(signed.asbytes(), algorithm.removesuffix(_CERT)))
         self.rested()

@@ -47,7 +47,7 @@ class Known(Struct, frozen=True, kw_only=True):
     """As it stands in the files."""
     entries: tuple[Entry, ...]
     without_port: tuple[Entry, ...] = ()
-    """Lines that name the host with no port, where ours is not 22: they can vouch for a key, and condemn none but those revoked."""
+    """Lines that name the host with no port, where ours is not 22: they vouch for keys, and condemn those revoked."""
 
     @property
     def keys(self) -> list[Entry]:
@@ -60,8 +60,10 @@ class Known(Struct, frozen=True, kw_only=True):
         return next((entry for entry in self.entries if entry.marker == AUTHORITY), None)
 
     def algorithms(self, offered: Sequence[str]) -> tuple[str, ...]:
-        """Host key algorithms in the order to ask for: those of the known keys first, so that a machine with several
-        keys shows one that is known."""
+        """Host key algorithms in the order to ask for: those of the known keys first.
+
+        So that a machine with several keys shows one that is known.
+        """
         kinds = {entry.kind for entry in (self.keys or self.without_port)}
         return tuple(sorted(offered, key=lambda name: ("ssh-rsa" if name in _RSA else name) not in kinds))
 
@@ -179,14 +181,18 @@ def _unknown(route: Route, known: Known, kind: str, key: bytes, ask: Ask) -> Non
             f"add it to {file or 'a known_hosts file'}: ssh-keyscan -p {route.port} {route.host}",
         )
     if route.strict_host_key_checking == "ask":
-        answer = ask(Question(kind="host-key", text=_text(route, known, kind, key, file), secret=False, about=route.login))
+        answer = ask(
+            Question(kind="host-key", text=_text(route, known, kind, key, file), secret=False, about=route.login)
+        )
         if answer is None:
             raise RefusedError(
                 f"the host key of `{route.name}` is not known, and nobody is here to say whether it is right",
                 f"log in once by hand, and compare {fingerprint(key)}: ssh {route.name}",
             )
         if answer.strip().lower() not in {"yes", "y"}:
-            raise RefusedError(f"the host key of `{route.name}` was not accepted", "ask who runs it for its fingerprint")
+            raise RefusedError(
+                f"the host key of `{route.name}` was not accepted", "ask who runs it for its fingerprint"
+            )
     if file:
         remember(file, known.name, kind, key, hashed=route.hash_known_hosts)
 
@@ -208,11 +214,10 @@ def remember(file: str, name: str, kind: str, key: bytes, *, hashed: bool) -> No
     path = Path(file)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            with path.open("rb") as old:
-                old.seek(0, os.SEEK_END)
-                if old.tell() and (old.seek(-1, os.SEEK_END), old.read(1))[1] != b"\n":
-                    line = "\n" + line
+        with suppress(FileNotFoundError), path.open("rb") as old:
+            old.seek(0, os.SEEK_END)
+            if old.tell() and (old.seek(-1, os.SEEK_END), old.read(1))[1] != b"\n":
+                line = "\n" + line
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, line.encode())
@@ -227,4 +232,3 @@ def hash_name(name: str) -> str:
     salt = os.urandom(20)
     digest = hmac.digest(salt, name.encode(), "sha1")
     return "|1|" + "|".join(base64.b64encode(each).decode() for each in (salt, digest))
-

@@ -1,7 +1,7 @@
 """Keys to log in with: in an agent, in files, with certificates.
 
-A public key is read where it can be had without the passphrase, so that a machine can be asked whether it would take the
-key before a person is asked for anything.
+A public key is read where it can be had without the passphrase, so that a machine can be asked whether it would take
+the key before a person is asked for anything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import JupyterctlError
 from .agent import Agent, Identity
@@ -153,7 +153,7 @@ class _Certified(Key):
         self._key = key
 
     @property
-    def sign(self) -> Sign | None:  # type: ignore[override]
+    def sign(self) -> Sign | None:
         """The key's own."""
         return self._key.sign
 
@@ -177,7 +177,8 @@ def load(file: str, passphrase: str | None) -> PKey | None:
     from paramiko.pkey import PKey, UnknownKeyType
 
     try:
-        return PKey.from_path(file, passphrase.encode() if passphrase is not None else None)  # type: ignore[arg-type]
+        secret: Any = passphrase.encode() if passphrase is not None else None
+        return PKey.from_path(file, secret)
     except (PasswordRequiredException, TypeError):
         return None
     except UnknownKeyType as error:

@@ -9,7 +9,7 @@ from paramiko import SSHException
 
 from ...errors import JupyterctlError, UnreachableError
 from .agent import AgentError, open_agent
-from .asking import Asker
+from .asking import Asker, nobody
 from .dialogue import Dialogue, Outcome, Prompts
 from .keys import Key, UnusableError, gather, load, public_half, signer
 from .route import Route
@@ -103,8 +103,10 @@ class Login:
             if found is not None:
                 break
             if attempt:
-                question = Question(kind="passphrase", text=f"{question.text.partition(' (')[0]} (that was not it)", about=key.file)
-            passphrase, kept = self._asker.secret(question)
+                question = Question(
+                    kind="passphrase", text=f"{question.text.partition(' (')[0]} (that was not it)", about=key.file
+                )
+            passphrase, _kept = self._asker.secret(question)
             self._dialogue.rested()
             if passphrase is None:
                 self.notes.append(f"`{key.file}` needs its passphrase")
@@ -175,11 +177,9 @@ class Login:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _refused(self) -> RefusedError:
-        route, unanswered = self._route, self._asker.unanswered
-        if unanswered is not None:
-            return RefusedError(
-                f"`{route.login}` needs {_wanted(unanswered)}, and nobody is here to give it", _way_out(unanswered, route)
-            )
+        route = self._route
+        if self._asker.unanswered is not None:
+            return nobody(self._asker.unanswered, route)
         message = f"`{route.login}` refuses the login: {self._what_was_tried()}"
         if self.notes:
             message += f"; {'; '.join(dict.fromkeys(self.notes))}"
@@ -197,35 +197,24 @@ class Login:
     def _cut_off(self, error: Exception) -> JupyterctlError:
         """The machine ended the connection during the login, or the line did."""
         if not self._dialogue.parting:
-            return UnreachableError(f"`{self._route.login}`: the connection ended during the login: {error}", "try again")
+            return UnreachableError(
+                f"`{self._route.login}`: the connection ended during the login: {error}", "try again"
+            )
         if "too many" in str(error).lower():
             return RefusedError(
                 f"`{self._route.login}` gave up after {len(self.tried)} keys: {error}",
                 "name the right key by IdentityFile, with IdentitiesOnly yes, in the ssh configuration",
             )
         return RefusedError(
-            f"`{self._route.login}` ended the connection during the login: {error}; tried {', '.join(self.tried) or 'nothing'}",
+            f"`{self._route.login}` ended the connection: {error}; tried {', '.join(self.tried) or 'nothing'}",
             f"see: ssh -v {self._route.name}",
         )
 
 
 def plain(text: str) -> str:
-    """A machine's words without what a terminal would act on.
+    r"""A machine's words without what a terminal would act on.
 
-    >>> plain("Code: \\x1b[31m\\r\\n")
-    'Code: [31m\\n'
+    >>> plain("Code: \x1b[31m\r\n")
+    'Code: [31m\n'
     """
     return "".join(character for character in text if character.isprintable() or character in "\n\t")
-
-
-def _wanted(question: Question) -> str:
-    if question.kind == "prompt":
-        return f"an answer to `{' '.join(question.text.split())}`"
-    return f"the passphrase of `{question.about}`" if question.kind == "passphrase" else f"a {question.kind}"
-
-
-def _way_out(question: Question, route: Route) -> str:
-    if question.kind == "passphrase":
-        return f"give the key to the agent: ssh-add {question.about}"
-    return f"do it where somebody can type, or put a key there: ssh-copy-id {route.name}"
-

@@ -7,13 +7,13 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import TargetError, UnreachableError
 from . import hostkeys
 from .asking import Asker
 from .route import Route, resolve
-from .way import Ask, Report, RefusedError, Way
+from .way import Ask, RefusedError, Report, Way
 
 if TYPE_CHECKING:
     from .connection import ParamikoWay
@@ -23,6 +23,7 @@ Transport = Literal["auto", "paramiko", "openssh"]
 
 LOGIN_SECONDS = 8.0
 """How long the machine may take over a login, not counting what a person takes to answer."""
+_MARGIN = 5.0
 HOPS = 8
 """Machines to go through, at most: a configuration can send us in a circle."""
 
@@ -48,19 +49,6 @@ def connect(
     return opening.open(route, transport)
 
 
-def why_openssh(route: Route) -> str:
-    """Why only the ssh program can go a way, in words; empty where paramiko can."""
-    if route.needs_openssh:
-        return route.needs_openssh
-    known = hostkeys.look_up(route)
-    if known.authority is not None:
-        return f"a certificate authority vouches for it: {known.authority.file}:{known.authority.line}"
-    for hop in route.proxy_jump:
-        if why := why_openssh(resolve(hop, config=Path(route.config) if route.config else None)):
-            return f"`{hop}`, which it goes through: {why}"
-    return ""
-
-
 class IncompatibleError(RefusedError):
     """The machine wants encryption that paramiko does not have."""
 
@@ -68,9 +56,30 @@ class IncompatibleError(RefusedError):
 class _Opening:
     def __init__(self, asker: Asker, report: Report, timeout: float) -> None:
         self._asker, self._report, self._timeout = asker, report, timeout
+        self._hops: dict[tuple[str, ...], Route] = {}
+
+    def hop(self, route: Route) -> Route | None:
+        """The machine that a route's connection comes from; None where it is this one."""
+        if not route.proxy_jump:
+            return None
+        if route.proxy_jump not in self._hops:
+            *before, last = route.proxy_jump
+            config = Path(route.config) if route.config else None
+            self._hops[route.proxy_jump] = resolve(last, config=config, jump=",".join(before))
+        return self._hops[route.proxy_jump]
+
+    def chain(self, route: Route) -> list[Route]:
+        """Every machine on the way, the last first; RefusedError where they are too many."""
+        found = [route]
+        while (hop := self.hop(found[-1])) is not None:
+            found.append(hop)
+            if len(found) > HOPS:
+                raise RefusedError(f"`{route.name}` goes through more than {HOPS} machines", "see its ProxyJump")
+        return found
 
     def open(self, route: Route, transport: Transport) -> Way:
-        why = why_openssh(route) if transport != "openssh" else ""
+        chain = self.chain(route)
+        why = next(filter(None, map(_why_openssh, chain)), "") if transport != "openssh" else ""
         if transport == "paramiko" and why:
             raise RefusedError(f"`{route.name}` cannot be reached by paramiko: {why}", 'set `transport = "openssh"`')
         if transport == "openssh" or why:
@@ -81,7 +90,7 @@ class _Opening:
                 )
             return self._by_openssh(route)
         try:
-            return self.by_paramiko(route, HOPS)
+            return self.by_paramiko(route)
         except IncompatibleError:
             if transport == "paramiko" or shutil.which("ssh") is None:
                 raise
@@ -92,12 +101,12 @@ class _Opening:
 
         return open_master(route, self._asker, self._report)
 
-    def by_paramiko(self, route: Route, hops: int) -> ParamikoWay:
+    def by_paramiko(self, route: Route) -> ParamikoWay:
         """Through its jump hosts, each with its own configuration, host key and login."""
         from .connection import ParamikoWay
         from .dialogue import LoginTransport
 
-        carrier = self._carrier(route, hops)
+        carrier = self._carrier(route)
         ssh: LoginTransport | None = None
         try:
             ssh = LoginTransport(carrier.socket)
@@ -113,16 +122,14 @@ class _Opening:
             threading.Thread(target=carrier.close_after, args=(way.closed,), name="ssh-carrier", daemon=True).start()
         return way
 
-    def _carrier(self, route: Route, hops: int) -> _Carrier:
+    def _carrier(self, route: Route) -> _Carrier:
         from . import dial
 
-        if route.proxy_jump:
-            if hops <= 0:
-                raise RefusedError(f"`{route.name}` goes through more than {HOPS} machines", "see its ProxyJump")
-            *before, last = route.proxy_jump
-            hop = self.by_paramiko(resolve(last, config=_config(route), jump=",".join(before)), hops - 1)
-            self._report("connect", f"{route.address} by way of {last}")
-            return _through(hop, route, last)
+        if (hop := self.hop(route)) is not None:
+            way = self.by_paramiko(hop)
+            self._report("connect", f"{route.address} by way of {hop.name}")
+            by = ",".join(each.name for each in reversed(self.chain(hop)))
+            return _through(way, route, hop.name, by)
         if route.proxy_command:
             self._report("connect", f"{route.address} by a proxy command")
             proxy = dial.Proxy(route)
@@ -138,7 +145,7 @@ class _Opening:
                 [each for each in route.host_key_algorithms if each in ssh.preferred_keys] or ssh.preferred_keys
             )
         )
-        ssh.banner_timeout = ssh.handshake_timeout = self._timeout
+        ssh.banner_timeout = ssh.handshake_timeout = self._timeout + _MARGIN  # so that it is we who see that time is up
         done = threading.Event()
         ssh.start_client(event=done)
         done.wait(self._timeout)
@@ -175,11 +182,17 @@ class _Carrier:
         self.close()
 
 
-def _config(route: Route) -> Path | None:
-    return Path(route.config) if route.config else None
+def _why_openssh(route: Route) -> str:
+    """Why only the ssh program can go to a machine, in words; empty where paramiko can."""
+    if route.needs_openssh:
+        return f"`{route.name}`: {route.needs_openssh}"
+    authority = hostkeys.look_up(route).authority
+    if authority is not None:
+        return f"a certificate authority vouches for `{route.name}`: {authority.file}:{authority.line}"
+    return ""
 
 
-def _through(hop: ParamikoWay, route: Route, name: str) -> _Carrier:
+def _through(hop: ParamikoWay, route: Route, name: str, by: str) -> _Carrier:
     """A connection that a machine makes for us to the next one."""
     ours, theirs = socket.socketpair()
     reasons: list[str] = []
@@ -189,7 +202,7 @@ def _through(hop: ParamikoWay, route: Route, name: str) -> _Carrier:
         theirs.close()
 
     hop.forward(theirs, (route.host, route.port), ended, ended)
-    return _Carrier(ours, hop.close, name, lambda: reasons[0] if reasons else "")
+    return _Carrier(ours, hop.close, by, lambda: reasons[0] if reasons else "")
 
 
 def _no_connection(ssh: LoginTransport, route: Route, carrier: _Carrier, seconds: float) -> TargetError:
@@ -214,7 +227,8 @@ def _no_connection(ssh: LoginTransport, route: Route, carrier: _Carrier, seconds
 
 
 def _description(route: Route, ssh: LoginTransport, by: str) -> str:
-    parts = [f"{route.user}@{route.address}", ssh.host_key_type, ssh.remote_cipher]
+    untyped: Any = ssh
+    parts = [f"{route.user}@{route.address}", untyped.host_key_type, untyped.remote_cipher]
     if by:
         parts[0] += f" by way of {by}"
     return ", ".join(parts)

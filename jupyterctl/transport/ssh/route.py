@@ -1,7 +1,7 @@
 """What the user's ssh configuration says of a machine: where it is, by way of whom, as whom and with which keys.
 
-The ssh program is asked (`ssh -G`) where there is one, so that the configuration means here exactly what it means there;
-else the file is read by ourselves, with less.
+The ssh program is asked (`ssh -G`) where there is one, so that the configuration means here exactly what it means
+there; else the file is read by ourselves, with less.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Route(Struct, frozen=True, kw_only=True):
     hash_known_hosts: bool = False
     strict_host_key_checking: str = "ask"
     """`yes`, `ask`, `accept-new` or `no`."""
-    server_alive_interval: int = 0
+    server_alive_interval: float = 0
     """Seconds; 0: nothing is said."""
     server_alive_count: int = 3
     address_family: str = "any"
@@ -76,6 +76,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """Methods of logging in that are allowed, in the order they are tried, of all that ssh has."""
     password_prompts: int = 3
     forward_agent: bool = False
+    session_overrides: tuple[str, ...] = ()
+    """Options for the ssh program where the configuration would have it do something else than run a command."""
     needs_openssh: str = ""
     """Why only the ssh program can go this way, in words; empty where paramiko can."""
 
@@ -123,9 +125,8 @@ def resolve(host: str, *, config: Path | None = None, jump: str = "") -> Route:
     it runs does not come to an end.
     """
     user, name, port = split(host)
-    program = shutil.which("ssh")
-    if program is not None:
-        options = _ask_ssh(program, name, user, port, config, jump)
+    if shutil.which("ssh") is not None:
+        options = _ask_ssh(name, user, port, config, jump)
     else:
         from .configfile import read
 
@@ -133,12 +134,15 @@ def resolve(host: str, *, config: Path | None = None, jump: str = "") -> Route:
     return _route(name, options, config)
 
 
+_SESSION = {"SessionType": "default", "ForkAfterAuthentication": "no", "StdinNull": "no", "ForwardX11": "no"}
+"""What a session of ours is like; older programs do not know the first three, and then do not say them."""
+
 Options = Mapping[str, list[str]]
 """By the option's name in lower case, each value a line's."""
 
 
-def _ask_ssh(program: str, name: str, user: str, port: int | None, config: Path | None, jump: str) -> Options:
-    command = [program, "-G", *(["-F", str(config)] if config else []), *(["-J", jump] if jump else [])]
+def _ask_ssh(name: str, user: str, port: int | None, config: Path | None, jump: str) -> Options:
+    command = ["ssh", "-G", *(["-F", str(config)] if config else []), *(["-J", jump] if jump else [])]
     command += [*(["-l", user] if user else []), *(["-p", str(port)] if port else []), "--", name]
     try:
         done = subprocess.run(
@@ -208,6 +212,9 @@ def _route(name: str, options: Options, config: Path | None) -> Route:
         authentications=authentications,
         password_prompts=int(first("numberofpasswordprompts", "3")),
         forward_agent=on("forwardagent"),
+        session_overrides=tuple(
+            f"{key}={value}" for key, value in _SESSION.items() if first(key.lower(), value).lower() != value
+        ),
         needs_openssh=_needs(on, authentications, identities),
     )
 
@@ -225,9 +232,12 @@ def _jumps(value: str, host: str, user: str, port: int) -> tuple[str, ...]:
 
 
 def _several(value: str, known: tokens.Known) -> tuple[str, ...]:
-    """Paths in one line, in quotes where they have spaces."""
-    found = re.findall(r'"([^"]*)"|(\S+)', value)
-    return tuple(tokens.path(a or b, known) for a, b in found if (a or b).lower() != "none")
+    """Paths in one line: in quotes where they have spaces, or, as the ssh program tells them, each from its root."""
+    if '"' in value:
+        found = [quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', value)]
+    else:
+        found = re.split(r"\s+(?=[/~])", value)
+    return tuple(tokens.path(each, known) for each in found if each.lower() not in {"", "none"})
 
 
 def _agent(value: str, known: tokens.Known) -> str:
@@ -280,4 +290,3 @@ def _needs(on: Callable[..., bool], authentications: tuple[str, ...], identities
         if blob is not None and b"sk-" in blob[:8]:
             return f"`{file}` is a security key's"
     return ""
-

@@ -63,7 +63,9 @@ def path(text: str, known: Known) -> str:
     def variable(match: re.Match[str]) -> str:
         value = os.environ.get(match[1])
         if value is None:
-            raise ConfigError(f"the ssh configuration uses `${{{match[1]}}}`, which is not set", "set it, or write the path")
+            raise ConfigError(
+                f"the ssh configuration uses `${{{match[1]}}}`, which is not set", "set it, or write the path"
+            )
         return value
 
     expanded = re.sub(r"\$\{(\w+)\}", variable, command(text, known))

@@ -74,10 +74,12 @@ class Way(Protocol):
 
     closed: threading.Event
     """Set as soon as the connection is known to be gone, whoever ended it."""
-    why: str
-    """Why it is gone, in words."""
     description: str
     """`user@host:22 by way of jump, ssh-ed25519, aes128-gcm@openssh.com`."""
+
+    @property
+    def why(self) -> str:
+        """Why it is gone, in words; empty while it is up."""
 
     def execute(self, command: str) -> Stream:
         """Start a command line in the person's login shell there, without a terminal."""

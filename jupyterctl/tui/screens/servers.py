@@ -63,7 +63,7 @@ class Servers(Listing):
 
     def _row(self, status: Status) -> list[Cell | str]:
         word, _, step = self.board.phases.get(status.name, "").partition(": ")
-        state = Cell(f"◐ {word}", "busy") if word else server(status.state)
+        state = Cell(f"◐ {word}", "busy") if word else how(status)
         return [
             Cell(status.name, "strong"),
             state,
@@ -81,8 +81,8 @@ class Servers(Listing):
             self.rows.go(self.board.wanted_server)
             self.board.wanted_server = ""
         known = (self.board.servers or {}).values()
-        states = [status.state for status in known]
-        parts = [f"{server(state).text[0]} {states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
+        states = [how(status).text for status in known]
+        parts = [f"{state[0]} {states.count(state)} {state[2:]}" for state in dict.fromkeys(sorted(states))]
         self.count("   ".join(parts))
         self.moved()
 
@@ -157,6 +157,13 @@ def _hindrance(name: str, status: Status, doing: str) -> str:
     if name in RUNNING and status.state == "stopped":
         return f"`{status.name}` is stopped"
     return ""
+
+
+def how(status: Status) -> Cell:
+    """The state of a server; of one that nobody has asked yet, that it is not connected."""
+    if status.state == "unknown" and not status.error:
+        return Cell("○ unconnected", "dim")
+    return server(status.state)
 
 
 def trouble(status: Status) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from contextlib import suppress
 
 STATUS_ZOMBIE, CONN_LISTEN = "zombie", "LISTEN"
 _PROC = os.path.exists("/proc/self/stat")  # noqa: PTH110 - asked once, at import
@@ -132,11 +133,14 @@ def net_connections(_kind):
             continue
         ports.update({row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTENING})
     for process in process_iter():
-        folder = f"/proc/{process.pid}/fd"
-        try:
-            links = [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]  # noqa: PTH115, PTH208 - as above
-        except OSError:
-            continue
-        for inode in (link[8:-1] for link in links if link.startswith("socket:[")):
-            if inode in ports:
-                yield _Listening(ports[inode], process.pid)
+        for inode in {link[8:-1] for link in _descriptors(process.pid) if link.startswith("socket:[")} & set(ports):
+            yield _Listening(ports[inode], process.pid)
+
+
+def _descriptors(pid):
+    """What a process has open; one that is closed meanwhile, as the listing's own is, hides no other."""
+    folder = f"/proc/{pid}/fd"
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - as above
+            with suppress(OSError):
+                yield os.readlink(f"{folder}/{name}")  # noqa: PTH115 - as above

@@ -1,0 +1,136 @@
+"""A command at the machine, or an SFTP session, through a control master."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from . import mux
+from .pump import READ, Pump
+from .stream import ERROR_BYTES, GONE
+from .way import ClosedError
+
+HINT = "try again once it is up"
+
+
+class Session:
+    """Implements `way.Stream`; `subsystem` takes the command for the name of one."""
+
+    def __init__(
+        self, pump: Pump, path: str, command: str, heard: Callable[[], object], *, subsystem: bool = False
+    ) -> None:
+        self._pump, self._heard = pump, heard
+        self._answers = mux.Answers()
+        self._status: int | None = None
+        self._over = threading.Event()
+        self._tail = bytearray()
+        self.opened = threading.Event()
+        """Set once the machine has started it, or has not."""
+        self.refusal = ""
+        """Why the machine has not started it."""
+        pairs = [socket.socketpair() for _ in range(3)]
+        self._in, self._out, self._err = (ours for ours, _ in pairs)
+        try:
+            self._control = mux.connect(path)
+            mux.session(self._control, command, [theirs.fileno() for _, theirs in pairs], subsystem=subsystem)
+        except OSError as error:
+            for each in (self._in, self._out, self._err):
+                each.close()
+            raise ClosedError(GONE, HINT) from error
+        finally:
+            for _, theirs in pairs:
+                theirs.close()
+        for each in (self._control, self._err):
+            each.setblocking(False)
+        pump.watch(self._control, READ, self._answer)
+        pump.watch(self._err, READ, self._complain)
+
+    def _answer(self, _events: int) -> None:
+        try:
+            data = self._control.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        for kind, rest in self._answers.feed(data):
+            if kind == mux.EXIT:
+                self._status = mux.exit_status(rest)
+            elif kind in {mux.FAILURE, mux.DENIED}:
+                self.refusal = mux.reason(rest)
+            self.opened.set()
+        if not data:
+            self._pump.watch(self._control, 0, self._answer)
+            self._over.set()
+            self.opened.set()
+
+    def _complain(self, _events: int) -> None:
+        data = b""
+        with suppress(BlockingIOError):
+            try:
+                data = self._err.recv(1 << 16)
+            except ConnectionError:
+                data = b""
+            if not data:
+                self._pump.watch(self._err, 0, self._complain)
+        self._tail += data
+        del self._tail[:-ERROR_BYTES]
+
+    def write(self, data: bytes) -> None:
+        """Send all; ClosedError where the way is gone."""
+        try:
+            self._in.sendall(data)
+        except OSError as error:
+            raise ClosedError(GONE, HINT) from error
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes as soon as there are any; empty at the end; ClosedError where the way went first."""
+        try:
+            data = self._out.recv(size)
+        except OSError as error:
+            raise ClosedError(GONE, HINT) from error
+        if data:
+            self._heard()
+        return data
+
+    def end_input(self) -> None:
+        """The command reads an end of file."""
+        with suppress(OSError):
+            self._in.shutdown(socket.SHUT_WR)
+
+    def errors(self) -> str:
+        """What it has written to standard error so far, at most its last 64 KiB."""
+        return bytes(self._tail).decode(errors="replace")
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Its exit status once it has ended; None where it has not in time, or ended by a signal."""
+        self._over.wait(seconds)
+        return self._status
+
+    def close(self) -> None:
+        """Let go of it, whether or not it has ended."""
+        for each in (self._control, self._err):
+            self._pump.watch(each, 0, self._answer)
+        for each in (self._in, self._out, self._err, self._control):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._over.set()
+
+    # -- as a socket, for SFTP ----------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> int:
+        """Send some, and tell how much."""
+        return self._in.send(data)
+
+    def recv(self, size: int) -> bytes:
+        """Up to so many bytes as soon as there are any; empty at the end."""
+        try:
+            return self._out.recv(size)
+        except OSError:
+            return b""
+
+    def get_name(self) -> str:
+        """For paramiko's log."""
+        return "sftp"
