@@ -6,16 +6,17 @@ A lab that does not answer is not gone: it is when the machine says so.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from ..errors import JupyterctlError, UnreachableError
+from ..errors import JupyterctlError, TargetError, UnreachableError
 from ..model import Address, Dial, Link, LinkState, Profile
 from ..transport import jupyter_api
-from .opening import ANSWER_SECONDS, Opening
+from .opening import AGAIN_SECONDS, ANSWER_SECONDS, Opening
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Holding(Opening):
         self.port: int | None = None
         self._listener: Listener | None = None
         self._dial: Dial | None = None
+        self._problem: TargetError | None = None
+        """Why the port cannot be listened on."""
         self._proving = threading.Lock()
         super().__init__(profile, given, say)
 
@@ -39,7 +42,7 @@ class Holding(Opening):
 
     @property
     def _wanted(self) -> bool:
-        return self._listener is not None
+        return self.port is not None
 
     def _taken(self, carrier: Carrier) -> None:
         if self._listener is not None and self._dial is not None:
@@ -62,28 +65,56 @@ class Holding(Opening):
     def listen(self, port: int, dial: Dial | None = None) -> None:
         """Be reachable at a local port from now on, and lead to where the lab listens, as far as that is known.
 
-        TargetError names who has the port.
+        TargetError names who has the port; it is taken as soon as it is free.
         """
         from ..transport.listener import Listener
 
         with self._lock:
             if self.port != port:
                 self.stop_listening()
-                listener = Listener(port, wanted=self._knocked, absent=self._absent, story=self._story)
-                listener.start()
-                self._listener, self.port = listener, port
             self._dial = dial or self._dial
+            if self._listener is None:
+                listener = Listener(port, wanted=self._knocked, absent=self._absent, story=self._story)
+                self.port = port
+                try:
+                    listener.start()
+                except TargetError as error:
+                    self._await_port(error)
+                    raise
+                self._listener = listener
             if self._carrier is not None and self._dial is not None and self._listener is not None:
                 self._listener.use(self._carrier.way, _destination(self._dial))
-            found_again = dial is not None and self._link.state is LinkState.GONE
-        if found_again:
+            freed, self._problem = self._problem is not None, None
+            found = self._open_one() is not None and (dial is not None or freed)
+        if found:
             self._tell(LinkState.UP)
         self._news.set()
+
+    def _await_port(self, problem: TargetError) -> None:
+        """Somebody has the port: say who, and look again."""
+        begun, self._problem = self._problem is not None, problem
+        self._tell(LinkState.DOWN, problem)
+        if not begun:
+            threading.Thread(target=self._listen_again, daemon=True).start()
+
+    def _listen_again(self) -> None:
+        while not self._closed and self._problem is not None:
+            time.sleep(AGAIN_SECONDS)
+            with self._lock, suppress(TargetError):
+                if self._problem is not None and self.port is not None:
+                    self.listen(self.port)
+
+    def _tell(self, state: LinkState, error: JupyterctlError | None = None, next_try: float | None = None) -> None:
+        """A link whose port is somebody else's is down, however its way is."""
+        if self._problem is not None and state in {LinkState.UP, LinkState.DOWN}:
+            state, error = LinkState.DOWN, self._problem
+        super()._tell(state, error, next_try)
 
     def stop_listening(self) -> None:
         """Let go of the port."""
         with self._lock:
             listener, self._listener, self.port, self._dial = self._listener, None, None, None
+            self._problem = None
         if listener is not None:
             listener.stop()
 

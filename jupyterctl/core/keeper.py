@@ -7,20 +7,18 @@ keeper. It keeps nothing that matters: killed at any moment, the next one goes o
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import ConfigError, JupyterctlError
+from ..errors import ConfigError, JupyterctlError, TargetError
 from ..model import Dial, Link
 from ..store import Store
 from ..transport import keepers
@@ -52,7 +50,8 @@ class Keeper:
             port = self.store.link_port(name)
             holding = self._hold(msgspec.json.decode(kept.profile))
             if port is not None and not holding.target.direct:
-                holding.listen(port, kept.address.via)
+                with suppress(TargetError):  # the link says so, and takes it once it is free
+                    holding.listen(port, kept.address.via)
 
     def run(self) -> None:
         """Serve requests until told to stop, or idle for long."""
@@ -129,6 +128,7 @@ class Keeper:
             yield "result", holding.link()
         elif do == "link":
             dial = request["dial"]
+            holding.learn(request["profile"])
             holding.listen(request["port"], msgspec.convert(dial, Dial) if dial else None)
             yield "result", holding.link()
         elif do == "unlink":
@@ -216,28 +216,16 @@ class Conversation:
 
 
 def main() -> None:
-    """Be the keeper of the profile that is named, unless there is one."""
-    name = sys.argv[1]
+    """Be the keeper of the profile that is named, unless there is one; who starts us may hand the lock over."""
+    name, *handed = sys.argv[1:]
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with keepers.address(name).with_suffix(".lock").open("w") as lock:
-        if not _alone(lock.fileno(), name):
-            return
+    held = os.fdopen(int(handed[0]), "w") if handed else keepers.lock(name)
+    if held is None:
+        return
+    with held:
+        os.set_inheritable(held.fileno(), False)
         Keeper(name).run()
     os._exit(0)
-
-
-def _alone(lock: int, name: str) -> bool:
-    """Whether we are the one; a keeper that no longer answers is about to end, so its lock is waited for."""
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with suppress(OSError), socket.socket(socket.AF_UNIX) as there:
-                there.connect(str(keepers.address(name)))
-                return False
-            time.sleep(0.02)
-        else:
-            return True
 
 
 if __name__ == "__main__":

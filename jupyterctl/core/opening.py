@@ -38,6 +38,8 @@ AT_ONCE = 4
 """Attempts that may overlap while somebody is looking."""
 ANSWER_SECONDS = 3.0
 """How long the lab may take to answer through the link."""
+AGAIN_SECONDS = 2.0
+"""Between looks for a lab that is gone, while somebody is looking, and tries for a port that is taken."""
 FRESH_SECONDS = 2.0
 """For how long a failure to open the way answers those who ask next."""
 PATIENCE_SECONDS = 5.0
@@ -72,6 +74,12 @@ class Opening:
         """Whether a profile is reached the same way; what else it says comes with each request."""
         other = cast("Distant", load(given["kind"]).create(profile_of(given)))
         return given["kind"] == self.profile.kind and other.route == self.target.route
+
+    def learn(self, given: dict[str, Any]) -> None:
+        """What the profile says now; the way is the same."""
+        if given != self.given:
+            self.given, self.profile = given, profile_of(given)
+            self.target = cast("Distant", load(given["kind"]).create(self.profile))
 
     # -- what it carries ------------------------------------------------------------------------------------------
 
@@ -189,6 +197,7 @@ class Opening:
     def carrier(self, ask: Ask | None) -> Carrier:
         """The open way, opened for a person where it is not; what could not be opened just now is not tried again.
 
+        What was refused while the way is to be open waits for `open`.
         With nobody to ask (None), UnreachableError comes at once while it is being tried by itself.
         """
         if (carrier := self._open_one()) is not None:
@@ -207,6 +216,8 @@ class Opening:
     def _opened(self, ask: Ask) -> Carrier:
         if (carrier := self._open_one()) is not None:
             return carrier
+        if self._refused is not None and self._wanted:
+            raise self._refused
         failed, when = self._failed
         if failed is not None and time.monotonic() - when < FRESH_SECONDS:
             raise failed
@@ -253,16 +264,19 @@ class Opening:
             why = self._watch(carrier)
             carrier.close()
             with self._lock:
-                self._carrier = None
-                self._lost()
-            if not self._closed:
-                self._tell(LinkState.DOWN, UnreachableError(why))
+                lost = self._carrier is carrier
+                if lost:
+                    self._carrier = None
+                    self._lost()
+            if lost and not self._closed:
+                self._failed = UnreachableError(why, "it is opened again by itself"), 0.0
+                self._tell(LinkState.DOWN, self._failed[0])
 
     def _watch(self, carrier: Carrier) -> str:
         """Until the way is gone; why it is."""
         way = carrier.way
         pulse = Pulse(time.monotonic(), time.time())
-        proven = not self._wanted
+        proven, looked = not self._wanted, time.monotonic()
         while not way.closed.wait(TICK if self._watched or self._urged else TICK * 4):
             if self._urged:
                 self._urged = False
@@ -275,6 +289,9 @@ class Opening:
             if not proven:
                 proven = True
                 threading.Thread(target=self._prove_quietly, kwargs={"again": True}, daemon=True).start()
+            elif self._watched and self._link.state is LinkState.GONE and time.monotonic() - looked > AGAIN_SECONDS:
+                looked = time.monotonic()
+                threading.Thread(target=self._prove_quietly, kwargs={"again": False}, daemon=True).start()
         return way.why or "the connection was closed"
 
     def _bring_back(self) -> None:

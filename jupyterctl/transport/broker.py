@@ -108,9 +108,9 @@ class Broker:
             return self._connect()
         if only_if_there:
             raise UnreachableError(f"`{self.profile.name}` is not connected", f"jupyterctl start {self.profile.name}")
-        start(self.profile.name)
         deadline = time.monotonic() + COME_UP_SECONDS
         while time.monotonic() < deadline:
+            start(self.profile.name)
             with suppress(OSError):
                 return self._connect()
             time.sleep(0.005)

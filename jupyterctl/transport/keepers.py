@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from .. import paths
 from ..errors import TargetError
@@ -40,18 +42,33 @@ def log(name: str) -> Path:
     return paths.state() / "links" / f"{name}.log"
 
 
+def lock(name: str) -> TextIO | None:
+    """What the one keeper of a profile holds from before its start to its end; None where somebody has it."""
+    file = address(name).with_suffix(".lock").open("w", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
 def start(name: str) -> None:
-    """Start a keeper that outlives us; where there is one already, this one leaves again."""
+    """Start a keeper that outlives us, unless there is one or one is on its way."""
+    held = lock(name)
+    if held is None:
+        return
     file = log(name)
     paths.private(file.parent)
-    with file.open("ab") as output:
+    with held, file.open("ab") as output:
         file.chmod(0o600)
         subprocess.Popen(
-            [sys.executable, "-m", "jupyterctl.core.keeper", name],
+            [sys.executable, "-m", "jupyterctl.core.keeper", name, str(held.fileno())],
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            pass_fds=(held.fileno(),),
             start_new_session=True,
         )
 
