@@ -25,9 +25,16 @@ if TYPE_CHECKING:
 
 
 class Holding(Opening):
-    """The way and the link. `say` hears of every change of the link."""
+    """The way and the link. `say` hears of every change of the link, `searched` of labs that had to be found anew."""
 
-    def __init__(self, profile: Profile, given: dict[str, Any], say: Callable[[Link], object]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        given: dict[str, Any],
+        say: Callable[[Link], object],
+        searched: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._searched = searched
         self.port: int | None = None
         self._listener: Listener | None = None
         self._dial: Dial | None = None
@@ -166,7 +173,8 @@ class Holding(Opening):
             if not isinstance(error, UnreachableError) and self._now_at(before, None):
                 self._tell(LinkState.GONE, error)
             raise
-        self._now_at(before, found)
+        if self._now_at(before, found):
+            self._searched()
 
     def _now_at(self, before: Dial | None, found: Dial | None) -> bool:
         with self._lock:
