@@ -35,7 +35,7 @@ def start(*, target: str, no_open: bool, yes: bool, as_json: bool) -> None:
     except NoLabError as error:
         _offer_lab(session, target, error, yes=yes)
         took = phases.show(session.start_server(target), quiet=as_json)
-    _up(session.status(target), took, as_json=as_json)
+    _up(session.glance(target), took, as_json=as_json)
     if not as_json:
         _open_or_say(session, target, no_open=no_open)
 
@@ -49,7 +49,7 @@ def restart(*, target: str, yes: bool, as_json: bool) -> None:
     session = Session(notify=diagnostics.warning)
     _ask_about(session.busy_kernels(target), f"Restart `{target}`", yes=yes)
     took = phases.show(session.restart_server(target), quiet=as_json)
-    _up(session.status(target), took, as_json=as_json)
+    _up(session.glance(target), took, as_json=as_json)
 
 
 @click.command("open")

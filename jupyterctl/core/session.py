@@ -162,6 +162,12 @@ class Session:
 
         return status.status(self.cwd, name, lambda: self.store)
 
+    def glance(self, name: str) -> Status:
+        """The same as `status`, of a server that has just been started, found or brought back."""
+        from . import status
+
+        return status.glance(self.cwd, name, lambda: self.store)
+
     def start_server(self, name: str) -> Iterator[Phase]:
         """Start a target's server, find the one that runs, or adopt one that was started by hand; step by step."""
         from . import servers

@@ -93,9 +93,6 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
     from . import servers
 
     where = servers.place(store(), name, cwd)
-    seen = _through(where)
-    if seen is not None and seen.health.http == OK:
-        return seen
     try:
         server = where.find()
         if server is not None and where.target.remote:
@@ -113,12 +110,17 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
     return beyond(where.kept(), at, server, PATIENT_SECONDS)
 
 
-def _through(where: Place) -> Status | None:
-    """A target beyond a way as its link shows it, without asking its machine; None where it has no link."""
+def glance(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
+    """The same of one that has just been seen to answer: one beyond a way is asked through its link alone."""
+    from . import servers
+
+    where = servers.place(store(), name, cwd)
     at, kept, known = links.distant(where.target), where.kept(), where.store.server(where.name)
-    return (
-        beyond(kept, at, known, PATIENT_SECONDS) if at is not None and kept is not None and known is not None else None
-    )
+    if at is not None and kept is not None and known is not None:
+        seen = beyond(kept, at, known, PATIENT_SECONDS)
+        if seen.health.http == OK:
+            return seen
+    return status(cwd, name, store)
 
 
 def _unreached(where: Place) -> Status:

@@ -6,7 +6,6 @@ import fcntl
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -75,14 +74,8 @@ def start(name: str) -> None:
 
 def wake(name: str) -> None:
     """Start the keeper of a profile that has had one, unless it is there: it comes up while we do."""
-    if "/" in name or not log(name).exists():
-        return
-    import socket
-
-    with suppress(OSError), socket.socket(socket.AF_UNIX) as keeper:
-        keeper.connect(str(address(name)))
-        return
-    start(name)
+    if "/" not in name and log(name).exists():
+        start(name)
 
 
 def _short(text: str) -> str:
