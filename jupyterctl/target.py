@@ -156,10 +156,10 @@ class Distant(Target, Protocol):
     def open(self, ask: Ask, report: Report) -> Carrier:
         """Open the way; for the keeper alone."""
 
-    def dial(self, carrier: Carrier, *, again: bool) -> Dial:
+    def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
         """Where the profile's lab listens now, asked over an open way; for the keeper alone. TargetError: nowhere.
 
-        `again`: one that is gone may be started again.
+        `anew`: one that is gone may be started again.
         """
 
 

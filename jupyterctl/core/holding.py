@@ -9,39 +9,42 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import structs
 
 from ..errors import JupyterctlError, TargetError, UnreachableError
-from ..model import Address, Dial, Link, LinkState, Profile
-from ..transport import jupyter_api
-from .opening import AGAIN_SECONDS, ANSWER_SECONDS, Opening
+from ..model import Dial, Link, LinkState, Profile
+from ..target import load
+from .near_end import GoneError, NearEnd
+from .opening import Opening, profile_of
 from .steps import Steps
 
 if TYPE_CHECKING:
+    from ..target import Distant
     from ..transport.carrier import Carrier
-    from ..transport.listener import Listener
+
+AGAIN_SECONDS = 2.0
+"""Between looks for a lab that is not where it was, and tries for a port that is taken."""
 
 
 class Holding(Opening):
-    """The way and the link. `say` hears of every change of the link, `searched` of labs that had to be found anew."""
+    """The way and the link. `say` hears of every change of the link."""
 
-    def __init__(
-        self,
-        profile: Profile,
-        given: dict[str, Any],
-        say: Callable[[Link], object],
-        searched: Callable[[], object] = lambda: None,
-    ) -> None:
-        self._searched = searched
-        self.port: int | None = None
-        self._listener: Listener | None = None
-        self._dial: Dial | None = None
-        self._problem: TargetError | None = None
-        """Why the port cannot be listened on."""
-        self._proving = threading.Lock()
+    def __init__(self, profile: Profile, given: dict[str, Any], say: Callable[[Link], object]) -> None:
+        self._end = NearEnd(knocked=self._knocked, story=self._story, absent=self._doubt_lab)
+        self._doubted = False
+        """Whether the lab may not be where it was."""
+        self._anew = False
+        """Whether the way has been opened since the lab was last found: its machine may have been started anew."""
+        self._proved = 0.0
+        """When the lab was last looked for."""
         super().__init__(profile, given, say)
+
+    @property
+    def port(self) -> int | None:
+        """The link's on this machine, None where there is no link."""
+        return self._end.port
 
     def link(self) -> Link:
         """How it stands."""
@@ -51,13 +54,24 @@ class Holding(Opening):
     def _wanted(self) -> bool:
         return self.port is not None
 
+    def _tell(self, state: LinkState, error: JupyterctlError | None = None, next_try: float | None = None) -> None:
+        """A link whose port is another program's is down, however its way is."""
+        problem = self._end.problem
+        if problem is not None and state in {LinkState.UP, LinkState.DOWN}:
+            state, error = LinkState.DOWN, problem
+        super()._tell(state, error, next_try)
+
+    def _story(self) -> str:
+        link = self.link()
+        return f"The way to `{link.name}` is {link.state.value}" + (f": {link.error}." if link.error else ".")
+
     def _taken(self, carrier: Carrier) -> None:
-        if self._listener is not None and self._dial is not None:
-            self._listener.use(carrier.way, _destination(self._dial))
+        self._anew = self._doubted = True
+        self._proved = 0.0
+        self._end.carry(carrier)
 
     def _lost(self) -> None:
-        if self._listener is not None:
-            self._listener.use(None)
+        self._end.carry(None)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -65,65 +79,39 @@ class Holding(Opening):
         self.stop_listening()
         super().close()
 
-    def _story(self) -> str:
-        link = self.link()
-        return f"The way to `{link.name}` is {link.state.value}" + (f": {link.error}." if link.error else ".")
+    # -- the port -------------------------------------------------------------------------------------------------
 
     def listen(self, port: int, dial: Dial | None = None) -> None:
         """Be reachable at a local port from now on, and lead to where the lab listens, as far as that is known.
 
         TargetError names who has the port; it is taken as soon as it is free.
         """
-        from ..transport.listener import Listener
-
         with self._lock:
-            if self.port != port:
-                self.stop_listening()
-            self._dial = dial or self._dial
-            if self._listener is None:
-                listener = Listener(port, wanted=self._knocked, absent=self._absent, story=self._story)
-                self.port = port
-                try:
-                    listener.start()
-                except TargetError as error:
-                    self._await_port(error)
-                    raise
-                self._listener = listener
-            if self._carrier is not None and self._dial is not None and self._listener is not None:
-                self._listener.use(self._carrier.way, _destination(self._dial))
-            freed, self._problem = self._problem is not None, None
-            found = self._open_one() is not None and (dial is not None or freed)
-        if found:
-            self._tell(LinkState.UP)
+            waiting = self._end.problem is not None
+            try:
+                self._end.listen(port, dial)
+            except TargetError as error:
+                self._tell(LinkState.DOWN, error)
+                if not waiting:
+                    threading.Thread(target=self._await_port, daemon=True).start()
+                raise
+            self._end.carry(self._carrier)
+            if self._carrier is not None and (dial is not None or waiting):
+                self._tell(LinkState.UP)
         self._news.set()
 
-    def _await_port(self, problem: TargetError) -> None:
-        """Somebody has the port: say who, and look again."""
-        begun, self._problem = self._problem is not None, problem
-        self._tell(LinkState.DOWN, problem)
-        if not begun:
-            threading.Thread(target=self._listen_again, daemon=True).start()
-
-    def _listen_again(self) -> None:
-        while not self._closed and self._problem is not None:
+    def _await_port(self) -> None:
+        """Take the port as soon as it is free."""
+        while not self._closed and self._end.problem is not None and self.port is not None:
             time.sleep(AGAIN_SECONDS)
             with self._lock, suppress(TargetError):
-                if self._problem is not None and self.port is not None:
+                if self._end.problem is not None and self.port is not None:
                     self.listen(self.port)
-
-    def _tell(self, state: LinkState, error: JupyterctlError | None = None, next_try: float | None = None) -> None:
-        """A link whose port is somebody else's is down, however its way is."""
-        if self._problem is not None and state in {LinkState.UP, LinkState.DOWN}:
-            state, error = LinkState.DOWN, self._problem
-        super()._tell(state, error, next_try)
 
     def stop_listening(self) -> None:
         """Let go of the port."""
         with self._lock:
-            listener, self._listener, self.port, self._dial = self._listener, None, None, None
-            self._problem = None
-        if listener is not None:
-            listener.stop()
+            self._end.stop()
 
     def take_over(self, before: Holding) -> None:
         """Go on with what another one has held, by another way."""
@@ -132,70 +120,43 @@ class Holding(Opening):
         if port is not None:
             self.listen(port)
 
-    def _prove(self, steps: Steps, *, again: bool) -> None:
-        """See that the lab answers through the link, finding it anew where it does not listen where it did.
+    def learn(self, given: dict[str, Any]) -> None:
+        """What the profile says now of the lab that the link leads to; the way is the same."""
+        if given != self.given:
+            self.given, self.profile = given, profile_of(given)
+            self.target = cast("Distant", load(given["kind"]).create(self.profile))
 
-        `again`: one that is gone is started again where the profile wants that.
-        """
-        if self._dial is None or not self._answers():
-            steps.begin("server", "")
-            self._find(again=again)
-        steps.begin("tunnel", f"127.0.0.1:{self.port}")
-        listener, carrier, dial = self._listener, self._carrier, self._dial
-        if listener is None or carrier is None or dial is None:
-            raise UnreachableError(f"the way to `{self.profile.name}` was lost again", "try again")
-        listener.use(carrier.way, _destination(dial))
-        self._tell(LinkState.UP)
-        steps.begin("http", "")
-        jupyter_api.status(self._address(dial), ANSWER_SECONDS)
+    # -- the lab --------------------------------------------------------------------------------------------------
 
-    def _answers(self) -> bool:
-        """Whether the lab answers where it was; asked again is the machine only where it does not."""
-        if self._dial is None:
-            return False
-        try:
-            jupyter_api.status(self._address(self._dial), ANSWER_SECONDS)
-        except JupyterctlError:
-            return False
-        return True
-
-    def _address(self, dial: Dial) -> Address:
-        return Address(url=f"http://127.0.0.1:{self.port}{dial.base_url}", token=dial.token)
-
-    def _find(self, *, again: bool) -> None:
-        """Ask the machine where the lab listens; who has said it meanwhile knows better."""
-        carrier, before = self._carrier, self._dial
+    def _prove(self, steps: Steps) -> None:
+        """See that the lab answers through the link, wherever it is now."""
+        carrier = self._open_one()
         if carrier is None:
-            raise UnreachableError(f"`{self.profile.name}` is not connected")
+            raise UnreachableError(f"the way to `{self.profile.name}` was lost again", "try again")
         try:
-            found = self.target.dial(carrier, again=again)
-        except JupyterctlError as error:
-            if not isinstance(error, UnreachableError) and self._now_at(before, None):
-                self._tell(LinkState.GONE, error)
+            self._end.prove(self.target, carrier, steps, anew=self._anew)
+        except GoneError as error:
+            self._anew = False
+            self._tell(LinkState.GONE, error)
             raise
-        if self._now_at(before, found):
-            self._searched()
+        self._anew = False
+        self._tell(LinkState.UP)
 
-    def _now_at(self, before: Dial | None, found: Dial | None) -> bool:
-        with self._lock:
-            unchanged = self._dial is before
-            if unchanged:
-                self._dial = found
-            return unchanged
+    def _doubt_lab(self) -> None:
+        """Somebody came who found nobody where the lab was."""
+        self._doubted = True
 
-    def _absent(self) -> None:
-        """The machine has said that nobody listens where the lab did."""
-        threading.Thread(target=self._prove_quietly, kwargs={"again": False}, daemon=True).start()
+    def _tend(self) -> None:
+        """Look for the lab where it may not be where it was; one that is gone, as long as somebody is looking."""
+        wanted = self._doubted or (self._watched and self._link.state is LinkState.GONE)
+        if wanted and self._wanted and time.monotonic() - self._proved > AGAIN_SECONDS:
+            self._doubted, self._proved = False, time.monotonic()
+            threading.Thread(target=self._prove_quietly, daemon=True).start()
 
-    def _prove_quietly(self, *, again: bool) -> None:
-        """One at a time: its own requests may find the lab absent too."""
-        if self._proving.acquire(blocking=False):
-            try:
-                with suppress(JupyterctlError):
-                    self._prove(Steps(lambda _: None), again=again)
-            finally:
-                self._proving.release()
-
-
-def _destination(dial: Dial) -> Any:
-    return dial.socket or (dial.host, dial.port)
+    def _prove_quietly(self) -> None:
+        try:
+            self._prove(Steps(lambda _: None))
+        except UnreachableError:
+            self._doubted = True
+        except JupyterctlError:
+            return

@@ -50,7 +50,7 @@ class Keeper:
             port = self.store.link_port(name)
             holding = self._hold(msgspec.json.decode(kept.profile))
             if port is not None and not holding.target.direct:
-                with suppress(TargetError):  # the link says so, and takes it once it is free
+                with suppress(TargetError):  # the link says so, and takes the port once it is free
                     holding.listen(port, kept.address.via)
 
     def run(self) -> None:
@@ -83,7 +83,7 @@ class Keeper:
         """What holds the profile's way; another one where the profile is another one now."""
         with self._lock:
             if self.holding is None or not self.holding.of(given):
-                before, self.holding = self.holding, Holding(profile_of(given), given, self._say, self._searched)
+                before, self.holding = self.holding, Holding(profile_of(given), given, self._say)
                 if before is not None:
                     self.holding.take_over(before)
             return self.holding
@@ -91,13 +91,6 @@ class Keeper:
     def _say(self, link: Link) -> None:
         with suppress(JupyterctlError):
             self.store.say(link)
-
-    def _searched(self) -> None:
-        """What is known of the lab may be of another one, which has ended; one started by hand is found by it."""
-        with suppress(JupyterctlError):
-            known = self.store.server(self.name)
-            if known is not None and not known.adopted:
-                self.store.forget_server(self.name)
 
     def _serve(self, client: socket.socket) -> None:
         """One request, from its line to its last word."""

@@ -38,8 +38,6 @@ AT_ONCE = 4
 """Attempts that may overlap while somebody is looking."""
 ANSWER_SECONDS = 3.0
 """How long the lab may take to answer through the link."""
-AGAIN_SECONDS = 2.0
-"""Between looks for a lab that is gone, while somebody is looking, and tries for a port that is taken."""
 FRESH_SECONDS = 2.0
 """For how long a failure to open the way answers those who ask next."""
 PATIENCE_SECONDS = 5.0
@@ -75,12 +73,6 @@ class Opening:
         other = cast("Distant", load(given["kind"]).create(profile_of(given)))
         return given["kind"] == self.profile.kind and other.route == self.target.route
 
-    def learn(self, given: dict[str, Any]) -> None:
-        """What the profile says now; the way is the same."""
-        if given != self.given:
-            self.given, self.profile = given, profile_of(given)
-            self.target = cast("Distant", load(given["kind"]).create(self.profile))
-
     # -- what it carries ------------------------------------------------------------------------------------------
 
     @property
@@ -94,11 +86,11 @@ class Opening:
     def _lost(self) -> None:
         """The way is gone."""
 
-    def _prove(self, steps: Steps, *, again: bool) -> None:
-        """See that what it carries arrives; `again`: what is gone there may be started again."""
+    def _prove(self, steps: Steps) -> None:
+        """See that what it carries arrives."""
 
-    def _prove_quietly(self, *, again: bool) -> None:
-        """The same for nobody to see."""
+    def _tend(self) -> None:
+        """At every look at a way that is open: see to what it carries."""
 
     # -- what others see -----------------------------------------------------------------------------------------------
 
@@ -174,7 +166,7 @@ class Opening:
         if self._open_one() is None:
             self._log_in(ask, steps.begin)
         if anew and self._wanted:
-            self._prove(steps, again=True)
+            self._prove(steps)
 
     def _log_in(self, ask: Ask, report: Report) -> None:
         """One attempt; others hear of what it ends in, unless one of them was luckier."""
@@ -197,7 +189,6 @@ class Opening:
     def carrier(self, ask: Ask | None) -> Carrier:
         """The open way, opened for a person where it is not; what could not be opened just now is not tried again.
 
-        What was refused while the way is to be open waits for `open`.
         With nobody to ask (None), UnreachableError comes at once while it is being tried by itself.
         """
         if (carrier := self._open_one()) is not None:
@@ -276,7 +267,6 @@ class Opening:
         """Until the way is gone; why it is."""
         way = carrier.way
         pulse = Pulse(time.monotonic(), time.time())
-        proven, looked = not self._wanted, time.monotonic()
         while not way.closed.wait(TICK if self._watched or self._urged else TICK * 4):
             if self._urged:
                 self._urged = False
@@ -286,12 +276,7 @@ class Opening:
                 return "the other side no longer answers"
             if verdict is Verdict.ASK:
                 threading.Thread(target=_ask, args=(carrier,), daemon=True).start()
-            if not proven:
-                proven = True
-                threading.Thread(target=self._prove_quietly, kwargs={"again": True}, daemon=True).start()
-            elif self._watched and self._link.state is LinkState.GONE and time.monotonic() - looked > AGAIN_SECONDS:
-                looked = time.monotonic()
-                threading.Thread(target=self._prove_quietly, kwargs={"again": False}, daemon=True).start()
+            self._tend()
         return way.why or "the connection was closed"
 
     def _bring_back(self) -> None:

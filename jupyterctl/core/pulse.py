@@ -36,15 +36,20 @@ class Pulse:
         self._urged: float | None = None
 
     def urge(self, now: float) -> None:
-        """Doubt it from now on, until it has answered."""
+        """Doubt it from now on, until it has answered; one that is doubted already is given no more time by it."""
+        if self._urged is None:
+            self._begin(now)
+        self._asked = 0.0
+
+    def _begin(self, now: float) -> None:
         self._urged = now
         self._base = max(self._base, now)
-        self._asked = 0.0
 
     def look(self, now: float, wall: float, heard: float, *, watched: bool) -> Verdict:
         """Decide, at a tick; `heard` is when something last came from the other side."""
         if max(now - self._last[0], wall - self._last[1]) > ASLEEP:
-            self.urge(now)  # what was not heard while we slept says nothing
+            self._begin(now)  # what was not heard while we slept says nothing
+            self._asked = 0.0
         self._last = (now, wall)
         if self._urged is not None and heard > self._urged:
             self._urged = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..errors import JupyterctlError
 from ..model import Phase, PhaseState
@@ -38,3 +40,26 @@ class Steps:
             seconds = time.monotonic() - self._began
             self._tell(Phase(name=self._name, state=state, seconds=seconds, detail=detail))
         self._name = ""
+
+
+def told(work: Callable[[Steps], object]) -> Iterator[Phase]:
+    """Do something in a thread of its own, and give its steps as they come; what it fails with is raised."""
+    heard: queue.SimpleQueue[Phase | Exception | None] = queue.SimpleQueue()
+
+    def do() -> None:
+        steps = Steps(heard.put)
+        try:
+            work(steps)
+            steps.done()
+            heard.put(None)
+        except JupyterctlError as error:
+            steps.failed(error)
+            heard.put(error)
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            heard.put(error)
+
+    threading.Thread(target=do, daemon=True).start()
+    while (item := heard.get()) is not None:
+        if isinstance(item, Exception):
+            raise item
+        yield item

@@ -108,10 +108,10 @@ class Afar(ABC):
         for item in self.broker.items("make_lab"):
             report(msgspec.convert(item, Step))
 
-    def dial(self, carrier: Carrier, *, again: bool) -> Dial:
+    def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
         """Where the lab listens; started again after a reboot where the profile says so."""
         server = self._over(carrier, "find", name=self.profile.name, known=None)
-        if server is None and again and self.settings.on_reboot == "restart":
+        if server is None and anew and self.settings.on_reboot == "restart":
             self._over(carrier, "start", spec=self._spec(None))
             server = self._over(carrier, "find", name=self.profile.name, known=None)
         if server is None:

@@ -86,8 +86,8 @@ class Labs:
         """Start a kernel, and give it something to do; its id."""
         kernel = self.ask("POST", "/api/kernels", {"name": "python3"}, name)["id"]
         if code is not None:
+            wait_for(lambda: self.state(kernel, name) == "idle")
             self._execute(kernel, code, name)
-            wait_for(lambda: self.state(kernel, name) == "busy")
         return kernel
 
     def state(self, kernel: str, name: str = "there") -> str:
@@ -104,8 +104,8 @@ class Labs:
         client = BlockingKernelClient(connection_file=f"{folder}/kernel-{kernel}.json")
         client.load_connection_file()
         client.start_channels()
-        client.wait_for_ready(timeout=60)
         client.execute(code)
+        wait_for(lambda: self.state(kernel, name) == "busy")
         client.stop_channels()
 
 

@@ -14,7 +14,7 @@ import pytest
 from jupyterctl.core.pulse import ASLEEP, DEAD
 from jupyterctl.errors import TargetError
 from jupyterctl.model import LinkState
-from jupyterctl.transport import keepers
+from jupyterctl.transport import broker
 from tests.conftest import wait_for
 
 from .machine import Machine
@@ -64,7 +64,7 @@ def test_the_dashboard_starts_another(near: Near, kernel: Kernel) -> None:
 def test_two_are_started_at_once(near: Near, kernel: Kernel) -> None:
     near.kill_keeper()
     started = [subprocess.Popen([sys.executable, "-m", KEEPER, NAME], start_new_session=True) for _ in range(2)]
-    keepers.start(NAME)
+    broker.start(NAME)
     near.becomes(LinkState.UP)
     wait_for(lambda: len(near.keepers()) == 1)
     assert kernel.intact()

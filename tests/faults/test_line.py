@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from jupyterctl.core.pulse import Pulse, Verdict
 from jupyterctl.model import LinkState
 from tests.conftest import wait_for
 
@@ -96,3 +97,14 @@ def test_many_are_held(near: Near, machine: Machine, kernel: Kernel) -> None:
         machine.start()
         assert all(each.result(60) for each in asked)
     assert kernel.intact()
+
+
+def test_changes_of_the_network_give_a_dead_way_no_more_time() -> None:
+    """They come in flocks: a way that is doubted is not given its seconds anew by each of them."""
+    pulse = Pulse(0.0, 0.0)
+    verdicts = []
+    for tick in range(1, 40):
+        pulse.urge(tick / 4)
+        verdicts.append(pulse.look(tick / 4, tick / 4, 0.0, watched=False))
+    assert verdicts[0] is Verdict.ASK
+    assert Verdict.GONE in verdicts
