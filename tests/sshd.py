@@ -87,6 +87,7 @@ class Sshd:
         """End it and every connection it has."""
         if self._process is None:
             return
+        self._process.send_signal(signal.SIGSTOP)  # whoever comes back at once is not let in
         self.kill_sessions()
         self._process.kill()
         self._process.wait()

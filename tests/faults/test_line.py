@@ -101,10 +101,11 @@ def test_many_are_held(near: Near, machine: Machine, kernel: Kernel) -> None:
 
 def test_changes_of_the_network_give_a_dead_way_no_more_time() -> None:
     """They come in flocks: a way that is doubted is not given its seconds anew by each of them."""
-    pulse = Pulse(0.0, 0.0)
+    pulse = Pulse(100.0, 100.0)
     verdicts = []
     for tick in range(1, 40):
-        pulse.urge(tick / 4)
-        verdicts.append(pulse.look(tick / 4, tick / 4, 0.0, watched=False))
+        now = 100 + tick / 4
+        pulse.urge(now)
+        verdicts.append(pulse.look(now, now, 100.0, watched=False))
     assert verdicts[0] is Verdict.ASK
     assert Verdict.GONE in verdicts
