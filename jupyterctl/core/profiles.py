@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,9 +39,34 @@ class Value(Struct, frozen=True, kw_only=True):
     file: Path | None
 
 
+_read: dict[tuple[str, ...], tuple[tuple[object, ...], Entry]] = {}
+"""Files of a profile to what they were like when they were last read, and what they said."""
+
+
 def entries(cwd: Path) -> list[Entry]:
-    """Every profile that holds in a folder, by name; a broken one carries its error and hides no other."""
-    return [_entry(name, files) for name, files in sorted(config.find(cwd).items())]
+    """Every profile that holds in a folder, by name; a broken one carries its error and hides no other.
+
+    Files that have not changed are not read again: a dashboard asks for all of them every other second.
+    """
+    return [_remembered(name, files) for name, files in sorted(config.find(cwd).items())]
+
+
+def _remembered(name: str, files: list[Path]) -> Entry:
+    key = tuple(map(str, files))
+    like = tuple(_like(file) for file in key)
+    known = _read.get(key)
+    if known is None or known[0] != like or None in like:
+        known = _read[key] = like, _entry(name, files)
+    return known[1]
+
+
+def _like(file: str) -> object:
+    """What changes with a file; None where it cannot be looked at."""
+    try:
+        status = os.stat(file)  # noqa: PTH116 - of thousands of files
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def entry(name: str, cwd: Path) -> Entry | None:

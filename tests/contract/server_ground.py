@@ -86,7 +86,6 @@ class Labs:
         """Start a kernel, and give it something to do; its id."""
         kernel = self.ask("POST", "/api/kernels", {"name": "python3"}, name)["id"]
         if code is not None:
-            wait_for(lambda: self.state(kernel, name) == "idle")
             self._execute(kernel, code, name)
         return kernel
 
