@@ -101,7 +101,7 @@ class Listing(Mode):
         if self._filter is None:
             self._filter = Input(id="filter", placeholder="filter", select_on_focus=False, compact=True)
             await self.mount(self._filter, before="KeyBar")
-        self.add_class("-filtering")
+        self._filter.add_class("-open")
         self._filter.focus()
 
     def on_input_changed(self) -> None:
@@ -110,7 +110,8 @@ class Listing(Mode):
 
     def on_input_submitted(self) -> None:
         """Keep what was typed, and go back to the rows."""
-        self.set_class(bool(self.typed), "-filtering")
+        if self._filter is not None:
+            self._filter.set_class(bool(self.typed), "-open")
         self.rows.focus()
 
     def do_detail(self) -> None:
@@ -121,11 +122,10 @@ class Listing(Mode):
 
     def on_key(self, event: events.Key) -> None:
         """Escape ends the filter; the arrows move in the table while one types."""
-        if event.key == "escape" and self.has_class("-filtering"):
+        if event.key == "escape" and self._filter is not None and self._filter.has_class("-open"):
             event.stop()
-            if self._filter is not None:
-                self._filter.value = ""
-            self.remove_class("-filtering")
+            self._filter.value = ""
+            self._filter.remove_class("-open")
             self.rows.focus()
         elif event.key == "escape" and self.has_class("-detail"):
             event.stop()

@@ -123,8 +123,7 @@ class Logs(Mode):
 
     def do_filter(self) -> None:
         """Open the search."""
-        self.add_class("-filtering")
-        self.query_one("#filter", Input).focus()
+        self.query_one("#filter", Input).add_class("-open").focus()
 
     def do_next(self) -> None:
         """The next place."""
@@ -161,10 +160,11 @@ class Logs(Mode):
 
     def on_key(self, event: events.Key) -> None:
         """Escape ends the search."""
-        if event.key == "escape" and self.has_class("-filtering"):
+        search = self.query_one("#filter", Input)
+        if event.key == "escape" and search.has_class("-open"):
             event.stop()
-            self.query_one("#filter", Input).value = ""
-            self.remove_class("-filtering")
+            search.value = ""
+            search.remove_class("-open")
             self.view.focus()
         self.call_after_refresh(self._title)
 

@@ -171,5 +171,5 @@ class Runs(Listing):
         order = ["", *SORTS]
         self.sort = order[(order.index(self.sort) + 1) % len(order)]
         self.rows.titles = {self.sort: " ▾"} if self.sort else {}
-        self.news()
-        self.board.say(f"sorted by {self.sort.lower() or 'age'}")
+        self.fill()
+        self.moved()
