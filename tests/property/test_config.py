@@ -139,6 +139,7 @@ def test_what_is_written_is_what_was_meant(data):
         settings = target.load(kind).Settings
         fields = schema.fields(settings)
         chosen = {field.key: field.default for field in fields if field.default not in (None, {}, ())}
+        chosen |= {field.key: data.draw(texts.filter(bool)) for field in fields if field.required}
         chosen["run.env"] = data.draw(st.dictionaries(texts, texts, max_size=3))
         nested: dict[str, Any] = {}
         for key, value in chosen.items():

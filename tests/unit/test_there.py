@@ -154,6 +154,7 @@ def test_starts_at_once_leave_one_copy(machine: Machine) -> None:
 
 def test_a_machine_without_python_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(there, "_PYTHONS", ("python3", "/nowhere/python3"))
+    monkeypatch.setattr(there, "_LOGIN", "/nowhere/python3")
     machine.environment["PATH"] = str(machine.home)
     machine.login = f"PATH={machine.home}:/bin"  # where `sh` is
     fake(machine.home, "python3", "exit 127")
@@ -165,6 +166,7 @@ def test_a_machine_without_python_is_told(machine: Machine, monkeypatch: pytest.
 def test_a_python_that_is_too_old_is_passed_over(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     old = fake(machine.home / "bin", "python3", "exit 97")
     monkeypatch.setattr(there, "_PYTHONS", (str(old),))
+    monkeypatch.setattr(there, "_LOGIN", str(old))
     with pytest.raises(NoPythonError):
         machine.there(str(old))
     monkeypatch.setattr(there, "_PYTHONS", (str(old), sys.executable))

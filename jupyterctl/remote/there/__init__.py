@@ -45,9 +45,10 @@ _PYTHONS = (
     *('"$HOME"/' + folder for folder in ("miniforge3/bin/python", "miniconda3/bin/python", "anaconda3/bin/python")),
     *('"$HOME"/' + folder for folder in ("mambaforge/bin/python", ".local/bin/python3", ".venv/bin/python")),
     "/opt/conda/bin/python",
-    '"$("${SHELL:-/bin/sh}" -lc "command -v python3" 2>/dev/null </dev/null)"',
 )
 """Where a Python may be, for `sh`. A shell that is no login shell has a short PATH, so the usual places come too."""
+_LOGIN = '"$("${SHELL:-/bin/sh}" -lc "command -v python3" </dev/null)"'
+"""The one that a login finds; asked last, for a login may take long."""
 
 
 @cache
@@ -81,8 +82,9 @@ def command(mark: str, pythons: Sequence[str] = ()) -> tuple[str, bytes]:
     load = f"{check}; exec(sys.stdin.buffer.read({len(code)}))"
     tried = " ".join([*map(shlex.quote, pythons), *_PYTHONS])
     script = (
-        f'for p in {tried}; do [ -n "$p" ] || continue; "$p" -I -S -c "{load}" 2>&3; '
-        f"case $? in 126|127|{_TOO_OLD}) ;; *) exit;; esac; done 3>&2 2>/dev/null; echo; echo {mark} none"
+        f'become() {{ "$1" -I -S -c "{load}" 2>&3; case $? in 126|127|{_TOO_OLD}) ;; *) exit;; esac; }}; '
+        f'exec 3>&2 2>/dev/null; for python in {tried}; do become "$python"; done; become {_LOGIN}; '
+        f"echo; echo {mark} none"
     )
     return f"exec sh -c {shlex.quote(script)}", code
 
