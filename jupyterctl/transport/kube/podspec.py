@@ -92,7 +92,10 @@ def spec(
         "serviceAccountName": settings.service_account,
         "priorityClassName": settings.priority_class,
     }
-    return patched({key: value for key, value in made.items() if value not in (None, {}, [])}, settings.template)
+    whole: dict[str, Json] = patched(
+        {key: value for key, value in made.items() if value not in (None, {}, [])}, settings.template
+    )
+    return whole
 
 
 def _security(user: int) -> dict[str, Json]:
