@@ -21,6 +21,7 @@ from .model import (
     Bundle,
     Check,
     Dial,
+    Fate,
     Link,
     Listing,
     Needs,
@@ -95,6 +96,12 @@ class Target(Protocol):
 
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
         """The journal's bytes from `offset` on, and whether the run's process is gone."""
+
+    def pending(self, handle: dict[str, str]) -> str:
+        """Why a run that was submitted has not started, in words, as the last look at its journal showed it."""
+
+    def fate(self, handle: dict[str, str]) -> Fate | None:
+        """How a run ended whose journal has no last word; None where the place knows no more than that."""
 
     def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
         """Copy one file of the run's directory here; returns its SHA-256 as made at the target.

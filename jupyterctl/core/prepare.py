@@ -83,7 +83,7 @@ def prepare(request: Request) -> Prepared:
         files={name: str(path) for name, path in gathered.files.items()},
         options=options,
         bytes=gathered.bytes,
-        notices=tuple(_notices(gathered, request, in_place=plan.in_place)),
+        notices=(*plan.notices, *_notices(gathered, request, in_place=plan.in_place)),
     )
 
 

@@ -153,7 +153,13 @@ def being_submitted(run: Run) -> bool:
 
 
 def lost(store: Store, run: Run) -> Run:
-    """The run's process is gone and left no last word."""
+    """The run's process is gone and left no last word: its place may know why."""
+    fate = None
+    if run.handle:
+        with suppress(JupyterctlError):
+            fate = target_of(run).fate(run.handle)
+    if fate is not None:
+        return end(store, run, fate.state, fate.name, fate.value)
     if not run.started:
         return end(store, run, RunState.LOST, "Lost", "its process ended before the notebook was started")
     return end(store, run, RunState.LOST, "Lost", "its process was killed; the notebook is kept as far as it was saved")
