@@ -1,0 +1,7 @@
+"""Runs in pods: a Job."""
+
+from __future__ import annotations
+
+
+class Runs:
+    """The run half of the Target protocol."""
