@@ -18,7 +18,8 @@ from ..transport.engine.runs import EngineRuns
 ALIASES: tuple[str, ...] = ("podman",)
 IMAGE = "quay.io/jupyter/scipy-notebook:latest"
 """The image of the target that needs no profile."""
-_SIZE = r"^\d+([kmgtKMGT]i?)?[bB]?$"
+Size = Annotated[str, Meta(pattern=r"^\d+[kmgtKMGT]?[bB]?$")]
+Gpus = Annotated[int, Meta(ge=0)] | Annotated[str, Meta(pattern=r"^(all|\d+|device=.+)$")]
 
 
 class Published(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,17 +89,19 @@ class Settings(model.Settings, frozen=True, kw_only=True, forbid_unknown_fields=
             min_length=1,
         ),
     ] = "auto"
-    cpus: Annotated[float | None, Meta(gt=0, description="Most processors it may use; parts of one count too")] = None
+    cpus: Annotated[
+        Annotated[float, Meta(gt=0)] | None, Meta(description="Most processors it may use; parts of one count too")
+    ] = None
     memory: Annotated[
-        str | None, Meta(pattern=_SIZE, description="Most memory it may use, swap included", examples=["8g", "512m"])
+        Size | None, Meta(description="Most memory it may use, swap included", examples=["8g", "512m"])
     ] = None
     gpus: Annotated[
-        Annotated[int, Meta(ge=0)] | Annotated[str, Meta(pattern=r"^(all|\d+|device=.+)$")] | None,
+        Gpus | None,
         Meta(description="GPUs: how many, all, or device=0,2 for certain ones", examples=["all", "1", "device=0,2"]),
     ] = None
     shm_size: Annotated[
-        str | None,
-        Meta(pattern=_SIZE, description="Size of /dev/shm, which data loaders share memory in", examples=["8g"]),
+        Size | None,
+        Meta(description="Size of /dev/shm, which data loaders share memory in", examples=["8g"]),
     ] = None
     network: Annotated[
         str | None,

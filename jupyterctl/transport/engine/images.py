@@ -7,7 +7,7 @@ the image's digest.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +24,7 @@ PULL_SECONDS = 300.0
 """How long a registry may say nothing while an image is pulled."""
 PROBE_SECONDS = 60
 BAR = 20
+_NO_PROGRAM = ("executable file not found", "exec format error", "no such file or directory")
 _MARK = "jupyterctl-image "
 _PROBE = """
 import json, os, sys
@@ -202,9 +203,4 @@ def start(container: Any, image: str, python: str) -> None:
         raise
 
 
-_NO_PROGRAM = ("executable file not found", "exec format error", f"{'no such file or directory'}: unknown", "crun: ")
 
-
-def tags(image: Image) -> Iterator[str]:
-    """Its names."""
-    yield from image.tags

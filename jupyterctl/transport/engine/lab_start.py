@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import JupyterctlError, TargetError, UnreachableError
@@ -218,7 +217,7 @@ class Start:
 
     def _start(self, container: Container) -> None:
         """Start it; TargetError names who has its port."""
-        from .client import APIError_said
+        from docker.errors import APIError
 
         port, here = self.spec.port, self.engine.here
         deadline = time.monotonic() + _LET_GO_SECONDS
@@ -230,8 +229,8 @@ class Start:
         with words(self.engine):
             try:
                 images.start(container, self.settings.image, self.settings.python)
-            except Exception as error:
-                if any(part in APIError_said(error) for part in ("already allocated", "address already in use")):
+            except APIError as error:
+                if any(part in said(error) for part in ("already allocated", "address already in use")):
                     raise self._taken("another program of the engine's machine") from error
                 raise
 
@@ -290,7 +289,3 @@ class Start:
             message, f"its log ends: {last or '(nothing)'}; all of it: jupyterctl logs {self.spec.name}"
         )
 
-
-def folder(path: str) -> Path:
-    """A folder of this machine."""
-    return Path(path)
