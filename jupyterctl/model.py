@@ -323,6 +323,14 @@ class RunError(Struct, frozen=True, kw_only=True):
     traceback: tuple[str, ...] = ()
 
 
+class Fate(Struct, frozen=True, kw_only=True):
+    """What a place knows of a run whose process is gone and left no last word."""
+
+    state: RunState
+    name: str
+    value: str
+
+
 class Cells(Struct, frozen=True, kw_only=True):
     """How far a run is, in cells."""
 

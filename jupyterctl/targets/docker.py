@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from .. import model
-from ..model import Profile, ServerSettings
+from ..model import Check, Profile, ServerSettings
 from ..transport.engine.labs import EngineLabs
 from ..transport.engine.runs import EngineRuns
 
@@ -137,4 +137,11 @@ class Docker(EngineRuns, EngineLabs):
 
     def __init__(self, profile: Profile) -> None:
         assert isinstance(profile.settings, Settings)  # noqa: S101 - validated as this kind's
-        super().__init__(profile)
+        EngineLabs.__init__(self, profile)
+        EngineRuns.__init__(self, profile)
+
+    def check(self) -> Iterator[Check]:
+        """The engine, the image and what is in it, the folders, the GPUs."""
+        from ..transport.engine.doctor import look
+
+        return look(self.profile)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ...errors import TargetError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -50,6 +55,69 @@ def read(container: Container, path: str) -> dict[str, bytes]:
             for entry in tar
             if entry.isfile() and (found := tar.extractfile(entry)) is not None
         }
+
+
+def copy(container: Container, path: str, destination: Path) -> str:
+    """Copy a file of any size, in place at once; returns its SHA-256. FileNotFoundError where there is none.
+
+    TargetError where this machine does not take it.
+    """
+    from docker.errors import NotFound
+
+    try:
+        chunks, _ = container.get_archive(path)
+    except NotFound:
+        raise FileNotFoundError(path) from None
+    temporary = destination.with_name(f".{destination.name[:40]}.{os.getpid()}.tmp")
+    digest = hashlib.sha256()
+    try:
+        with tarfile.open(fileobj=_Stream(chunks), mode="r|") as tar, temporary.open("wb") as out:
+            entry = tar.next()
+            found = tar.extractfile(entry) if entry else None
+            if entry is None or found is None:
+                raise FileNotFoundError(path)
+            while block := found.read(1 << 20):
+                digest.update(block)
+                out.write(block)
+        temporary.chmod(NOBODY_ELSES)
+        temporary.replace(destination)
+    except tarfile.TarError as error:
+        raise TargetError(f"`{path}` came only in part: {error}", "try again") from error
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise TargetError(
+            f"cannot write `{destination}`: {error.strerror or error}", "free space or choose another place"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+class _Stream(io.RawIOBase):
+    """Chunks as a file."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """It is read alone."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes, fewer at the end."""
+        parts, length = [self._rest], len(self._rest)
+        while length < size or size < 0:
+            chunk = next(self._chunks, b"")
+            if not chunk:
+                break
+            parts.append(chunk)
+            length += len(chunk)
+        data = b"".join(parts)
+        size = len(data) if size < 0 else size
+        self._rest = data[size:]
+        return data[:size]
 
 
 def owner(container: Container) -> Owner:

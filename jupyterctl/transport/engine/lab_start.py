@@ -74,7 +74,7 @@ class Start:
                 f" `{self.engine.host}` itself",
             )
         name = next((part["Name"] for part in version.get("Components") or () if "Engine" in part["Name"]), "Engine")
-        return f"{name} {version['Version']} at {self.engine.url}"
+        return f"{name.replace('Engine', 'Docker Engine') if name == 'Engine' else name} {version['Version']} at {self.engine.url}"
 
     def _pulled(self) -> Iterator[Phase]:
         """The image; a pull tells how far it is."""
@@ -118,7 +118,8 @@ class Start:
     def _run(self) -> str:
         """Start the container that there is, or one that is made anew where it would be another one now."""
         made = self._order()
-        mark = recipe.fingerprint(made)
+        assert self.image is not None  # noqa: S101 - likewise
+        mark = recipe.fingerprint({**made, "digest": self.image.id})
         kept = self.labs.container(self.spec.name)
         token = self.spec.token or self._token(kept)
         how = "made"
@@ -157,7 +158,7 @@ class Start:
             order["ports"] = {f"{INSIDE}/tcp": (self.settings.server.publish, self.spec.port)}
         return {
             **order,
-            "image": self.image.id,
+            "image": self.settings.image,
             "entrypoint": [self.settings.python],
             "command": [f"{recipe.OURS}/{CONTAINED_LAB.name}", *self._arguments(root.target, own_network=own_network)],
             "working_dir": root.target,

@@ -1,13 +1,13 @@
 """What a container has written, from a moment on.
 
-An engine knows no offsets, but stamps every message with the nanosecond it came at; these stamps are the offsets of a
-lab's log. Each message comes in a frame of its own, so that what is longer than a message is put together again.
+An engine knows no offsets, but stamps every message with the nanosecond it came at. The pieces of one long line are
+messages of one moment. Each message comes in a frame of its own, so that pieces are put together again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +18,32 @@ NANO = 10**9
 SHORT_LINE = 16
 """Bytes that a line of a log has at least, where so many lines are asked for that they make so many bytes."""
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d) ")
+Message = tuple[int, bytes]
+"""Its moment in nanoseconds since 1970, and what was written."""
 
 
-def messages(container: Container, since: int = 0, lines: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """Every message at or after a moment in nanoseconds since 1970, or in the last lines, with its moment."""
-    asked: dict[str, Any] = {"tail": "all" if lines is None else lines}
-    if since >= NANO:
-        asked["since"] = since // NANO
-    for frame in container.logs(stream=True, follow=False, timestamps=True, **asked):
+def frames(container: Container, moment: int = 0, **asked: Any) -> Any:
+    """The messages as the engine gives them, from the second of a moment on."""
+    since = {"since": moment // NANO} if moment >= NANO else {}
+    return container.logs(stream=True, timestamps=True, **{"follow": False, **since, **asked})
+
+
+def after(given: Iterable[bytes], moment: int, count: int = 0) -> Iterator[Message]:
+    r"""Those from a moment on, but for the first `count` of that moment itself.
+
+    >>> pieces = [b"2026-01-02T03:04:05.000000006Z " + part for part in (b"a", b"b", b"c\n")]
+    >>> [data for _, data in after(pieces, 1767323045000000006, 2)]
+    [b'c\n']
+    """
+    for frame in given:
         when, data = split(frame)
-        if when >= since:
+        if when == moment and count:
+            count -= 1
+        elif when >= moment:
             yield when, data
 
 
-def split(frame: bytes) -> tuple[int, bytes]:
+def split(frame: bytes) -> Message:
     r"""A message's moment and its bytes.
 
     >>> split(b"2026-01-02T03:04:05.000000006Z x\n")
@@ -48,10 +60,13 @@ def split(frame: bytes) -> tuple[int, bytes]:
 
 
 def tail(container: Container, offset: int) -> tuple[bytes, int]:
-    """The log from an offset on, negative: about so many bytes from the end; and the offset to go on from."""
-    lines = -offset // SHORT_LINE + 1 if offset < 0 else None
+    """The log from an offset on, negative: about so many bytes from the end; and the offset to go on from.
+
+    The offsets of a lab's log are moments.
+    """
+    asked = {"tail": -offset // SHORT_LINE + 1} if offset < 0 else {}
     parts, last = [], max(offset, 0) - 1
-    for when, data in messages(container, max(offset, 0), lines):
+    for when, data in after(frames(container, max(offset, 0), **asked), max(offset, 0)):
         parts.append(data)
         last = max(last, when)
     return b"".join(parts), last + 1

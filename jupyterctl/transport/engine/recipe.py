@@ -26,6 +26,8 @@ SERVER, OWNER, RUN, SETTINGS, ROOT, PORT = (
     f"jupyterctl/{name}" for name in ("server", "owner", "run", "settings", "root", "port")
 )
 """Labels."""
+ABOUT_USERS = ("SecurityOptions", "OperatingSystem", "Rootless")
+"""What of an engine's own description says how it maps users."""
 
 
 class Published(Protocol):
