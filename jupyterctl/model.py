@@ -443,7 +443,7 @@ class Run(Outline, frozen=True, kw_only=True):
 
 
 class Fate(Struct, frozen=True, kw_only=True):
-    """How a run ended that could not say so itself, as its place tells it."""
+    """How a run ended that left no last word, as its place tells it."""
 
     state: RunState
     name: str

@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from . import model, targets
 from .errors import ConfigError
@@ -97,12 +97,6 @@ class Target(Protocol):
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
         """The journal's bytes from `offset` on, and whether the run's process is gone."""
 
-    def pending(self, handle: dict[str, str]) -> str:
-        """Why a run that was submitted has not started, in words, as the last look at its journal showed it."""
-
-    def fate(self, handle: dict[str, str]) -> Fate | None:
-        """How a run ended whose journal has no last word; None where the place knows no more than that."""
-
     def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
         """Copy one file of the run's directory here; returns its SHA-256 as made at the target.
 
@@ -114,6 +108,30 @@ class Target(Protocol):
 
     def discard(self, handle: dict[str, str]) -> None:
         """Remove the run's directory at the target."""
+
+
+@runtime_checkable
+class Knowing(Protocol):
+    """A target whose place remembers how a process ended."""
+
+    def fate(self, handle: dict[str, str]) -> Fate | None:
+        """Why a run's process is gone that left no last word; None where the place cannot tell."""
+
+
+@runtime_checkable
+class Queueing(Protocol):
+    """A target where a run may have to wait before it starts."""
+
+    def pending(self, handle: dict[str, str]) -> str:
+        """Why it has not started, in words, as the last look at its journal showed; empty where nothing is wrong."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A target that may have to fetch something before it can plan."""
+
+    progress: Callable[[str], object]
+    """Is told how far that is."""
 
 
 class Distant(Target, Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..errors import JupyterctlError, UnreachableError
 from ..model import Event, Run, RunState
 from ..store import Store
-from ..target import Target
+from ..target import Queueing, Target
 from . import journal, records, runs
 
 POLL_SECONDS = 0.03
@@ -77,12 +77,12 @@ class Follower:
                 events = self._from(records.journal(self.run.id, self._offset))
         return back + self._waiting(self._target, events) + self._take(events)
 
-    def _waiting(self, target: Target, events: list[Event]) -> list[Event]:
+    def _waiting(self, there: Target, events: list[Event]) -> list[Event]:
         """Why it has not started, where that is news."""
-        if events or self.run.started or self.run.state.ended:
+        if events or self.run.started or self.run.state.ended or not isinstance(there, Queueing):
             return []
         try:
-            reason = target.pending(self.run.handle)
+            reason = there.pending(self.run.handle)
         except JupyterctlError:
             return []
         news = reason if reason != self._waits else ""

@@ -22,7 +22,7 @@ from msgspec import Meta
 
 from .. import model, paths
 from ..errors import JupyterctlError, TargetError, UnreachableError, UsageError
-from ..model import Bundle, Check, CheckState, Fate, Needs, Plan, Profile, Run, ServerSettings
+from ..model import Bundle, Check, CheckState, Needs, Plan, Profile, Run, ServerSettings
 from ..transport import files, launch, process, tmux
 from ..transport.labs_here import LabsHere
 
@@ -284,14 +284,6 @@ class Local(LabsHere):
             data = file.read(TAIL_BYTES)
             return data, gone and len(data) < TAIL_BYTES
         return b"", gone
-
-    def pending(self, handle: dict[str, str]) -> str:  # noqa: ARG002 - a process starts at once
-        """Nothing keeps it waiting."""
-        return ""
-
-    def fate(self, handle: dict[str, str]) -> Fate | None:  # noqa: ARG002 - a killed process leaves no trace
-        """Nobody knows more than that it is gone."""
-        return None
 
     def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
         """Copy a file of the run's directory; returns its SHA-256 where it lies."""

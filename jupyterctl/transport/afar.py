@@ -22,7 +22,6 @@ from ..model import (
     Check,
     CheckState,
     Dial,
-    Fate,
     Link,
     Listing,
     Needs,
@@ -246,14 +245,6 @@ class Afar(ABC):
         data, gone = self.broker.glance("journal", handle=handle, offset=offset, wait=wait)
         self._asked = (handle["directory"], offset)
         return base64.b64decode(data), gone
-
-    def pending(self, handle: dict[str, str]) -> str:  # noqa: ARG002 - a process starts at once
-        """Nothing keeps it waiting."""
-        return ""
-
-    def fate(self, handle: dict[str, str]) -> Fate | None:  # noqa: ARG002 - a killed process leaves no trace
-        """Nobody knows more than that it is gone."""
-        return None
 
     def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
         """Fetch a file, checked against the digest made there."""
