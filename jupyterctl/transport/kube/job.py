@@ -27,7 +27,7 @@ MOST_PIECES = 4
 """More goes into the pod itself: Secrets lie in the memory of the cluster's store."""
 PRINTED_BYTES = 2 << 20
 """The largest files that follow the journal in the pod's log, which a node may cut at 10 MiB."""
-SAVE_SECONDS = 60.0
+SAVE_SECONDS = 30.0
 """What a run whose time is over has to save its notebook."""
 STEPS = f"{contained.ROOT}/head"
 ATTEMPTS = f"{LABEL}/attempts"

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...errors import TargetError, UnreachableError
-from .api import Cluster
+from .api import Cluster, MissingError
 
 STDIN, STDOUT, STDERR, STATUS = range(4)
 PROTOCOL = "v4.channel.k8s.io"
+_GONE = ("container not found", "completed pod", "not running")
+"""How nodes say that a pod's container has ended."""
 BLOCK = 1 << 18
 """Bytes that are sent at once."""
 SILENCE_SECONDS = 60.0
@@ -24,7 +26,9 @@ def connect(cluster: Cluster, pod: str, verb: str, query: Sequence[tuple[str, st
 
     configuration = cluster.client.configuration
     headers: dict[str, str] = {"sec-websocket-protocol": protocol}
-    cluster.client.update_params_for_auth(headers, [], ["BearerToken"])
+    token = configuration.auth_settings().get("BearerToken")
+    if token:
+        headers["authorization"] = token["value"]
     url = f"{configuration.host}/api/v1/namespaces/{cluster.namespace}/pods/{pod}/{verb}"
     try:
         return create_websocket(configuration, get_websocket_url(url, query), headers)
@@ -34,6 +38,8 @@ def connect(cluster: Cluster, pod: str, verb: str, query: Sequence[tuple[str, st
             said = json.loads(body).get("message", body)
         except (json.JSONDecodeError, AttributeError):
             said = body or str(error)
+        if any(word in said for word in _GONE):
+            raise MissingError(said) from error
         raise cluster.refused(error.status_code, said) from error
     except (websocket.WebSocketException, OSError) as error:
         raise cluster.silent(error) from error

@@ -216,7 +216,7 @@ class Watch:
         return pods.pending(pod, self._events(pod))
 
     def _events(self, of: Object) -> list[Object]:
-        """What the cluster warns of, the newest last."""
+        """What the cluster warns of that keeps something from starting, the newest last."""
         selector = f"involvedObject.uid={of['metadata']['uid']},type=Warning"
         try:
             found = self.cluster.ask(
@@ -224,7 +224,8 @@ class Watch:
             )["items"]
         except ForbiddenError:
             return []
-        return sorted(found, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+        told = [event for event in found if event.get("reason", "").startswith(("Failed", "BackOff"))]
+        return sorted(told, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
 
     def fate(self) -> Fate:
         """How the run ended, as the cluster tells it."""
