@@ -169,14 +169,15 @@ class Watch:
         for pod in self.pods:
             if pod["metadata"]["uid"] in {anchor.uid for anchor in self._anchors}:
                 continue
-            if not self._anchors:
-                self._anchors = [Anchor(uid=pod["metadata"]["uid"])]
-            elif main_runs(pod) or pods.over(pod):
+            if main_runs(pod) or pods.over(pod):
                 self._begin(pod, offset)
 
     def _begin(self, pod: Object, offset: int) -> None:
-        """Another attempt has begun: decide where, unless somebody has just done so."""
+        """An attempt has begun: decide where, unless somebody has just done so."""
         made = self._attempts()
+        if not made:
+            self._keep([Anchor(uid=pod["metadata"]["uid"])], offset)
+            return
         before = next((one for one in self.pods if one["metadata"]["uid"] == self._anchors[-1].uid), None)
         fate = pods.ended(before or {})
         of = int((self.job or {}).get("spec", {}).get("backoffLimit") or 0) + 1
