@@ -136,7 +136,7 @@ def test_a_killed_runner_is_lost_and_leaves_nothing_running(runs: Runs, place: P
     run = runs.start("print('saved')", FOREVER)
     started = wait_for(lambda: [e for e in runs.session.events(runs.session.run(run.id)) if e["event"] == "started"])
     wait_for(lambda: "second" in printed(runs, run.id))
-    os.kill(started[0]["pid"], signal.SIGKILL)
+    place.kill(run, started[0]["pid"])
     last, events = runs.finish(run)
     assert last.state is RunState.LOST
     assert last.exit_code == 3
@@ -234,13 +234,11 @@ def test_a_run_outlives_its_profile(runs: Runs, home: Path) -> None:
     runs.session.remove(last)
 
 
-def test_half_a_line_does_not_hide_the_end(runs: Runs) -> None:
+def test_half_a_line_does_not_hide_the_end(runs: Runs, place: Place) -> None:
     """A machine that crashes in the middle of a line leaves half of it behind."""
     run = runs.start(FOREVER)
     started = wait_for(lambda: [e for e in runs.session.events(runs.session.run(run.id)) if e["event"] == "started"])
-    os.kill(started[0]["pid"], signal.SIGKILL)
-    with (Path(run.handle["directory"]) / "events.jsonl").open("ab") as file:
-        file.write(b'{"seq": 99, "event": "out')
+    place.kill(run, started[0]["pid"], half=b'{"seq": 99, "event": "out')
     last, events = runs.finish(run)
     assert last.state is RunState.LOST
     assert kinds(events)[-1] == "ended"

@@ -75,7 +75,7 @@ def words(engine: Engine) -> Iterator[None]:
         yield
     except APIError as error:
         raise TargetError(f"the engine refuses: {said(error)}", hint_for(said(error))) from error
-    except (DockerException, RequestException, HTTPError, OSError) as error:
+    except (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError) as error:
         raise unreachable(engine, error) from error
 
 
@@ -107,7 +107,9 @@ def unreachable(engine: Engine, error: BaseException) -> UnreachableError:
         start = "start it (systemctl start docker), or name another one: engine" if engine.here else "start it there"
         return UnreachableError(f"no engine listens at `{engine.url}` ({engine.source})", start)
     if any(isinstance(cause, TimeoutError) or "timed out" in str(cause) for cause in causes):
-        return UnreachableError(f"the engine at `{engine.url}` does not answer", "it may be busy, or the way to it down")
+        return UnreachableError(
+            f"the engine at `{engine.url}` does not answer", "it may be busy, or the way to it down"
+        )
     told = " ".join(str(causes[-1] or error).split())
     return UnreachableError(f"the engine at `{engine.url}` cannot be spoken to: {told}", "look at it: docker info")
 

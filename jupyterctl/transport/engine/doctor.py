@@ -49,7 +49,7 @@ def _engine(at: Engine, info: dict[str, Any]) -> Check:
 
 def _user(settings: recipe.Settings, at: Engine, info: dict[str, Any]) -> Check:
     mapped = recipe.user(settings, at, info)
-    return Check(name="user", state=OK, detail=f"processes are {mapped or 'the image’s own user'}")
+    return Check(name="user", state=OK, detail=f"processes are {mapped or 'those of the image'}")
 
 
 def _folders(profile: Profile, settings: recipe.Settings, at: Engine) -> Iterator[Check]:
@@ -78,7 +78,9 @@ def _image(settings: recipe.Settings, at: Engine) -> Iterator[Check]:
     if found is None:
         fix = "" if settings.pull != "never" else f"docker pull {settings.image}"
         detail = f"`{settings.image}` is not on the engine" + ("" if fix else "; it is pulled when it is needed")
-        yield Check(name="image", state=FAIL if fix else WARN, detail=detail, fix=fix or f"docker pull {settings.image}")
+        yield Check(
+            name="image", state=FAIL if fix else WARN, detail=detail, fix=fix or f"docker pull {settings.image}"
+        )
         return
     size = found.attrs["Size"] / 10**6
     yield Check(name="image", state=OK, detail=f"{settings.image}, {found.short_id}, {size:.0f} MB")

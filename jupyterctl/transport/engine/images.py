@@ -201,6 +201,3 @@ def start(container: Any, image: str, python: str) -> None:
                 f"`{image}` has no `{python}`", "take an image with Python, or name its Python in `python`"
             ) from error
         raise
-
-
-

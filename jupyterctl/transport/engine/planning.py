@@ -46,4 +46,3 @@ def folders(profile: Profile, engine: Engine, needs: Needs) -> tuple[list[recipe
     work = recipe.work(source, engine)
     beneath = engine.here and not work.volume and needs.notebook.is_relative_to(work.source)
     return [work, *binds], str(needs.notebook.parent) if beneath else work.target
-

@@ -1,4 +1,4 @@
-"""Which engine: the profile's, else what DOCKER_HOST, a context or a socket of this machine says, as docker itself does.
+"""Which engine: the profile's, else what DOCKER_HOST, a context or a socket of this machine says, as docker goes by.
 
 A context is one folder of the user's configuration, named after the digest of its name; it has an endpoint for each
 kind of client, and keys and certificates beside it.
@@ -101,7 +101,9 @@ def _named(name: str, kind: str, source: str) -> Engine:
 
 def _url(url: str, source: str) -> Engine:
     if urlsplit(url).scheme not in {"unix", "tcp", "http", "https", "ssh"}:
-        raise ConfigError(f"`{url}` is no engine's address", "write it like unix:///path, tcp://host:2376 or ssh://host")
+        raise ConfigError(
+            f"`{url}` is no engine's address", "write it like unix:///path, tcp://host:2376 or ssh://host"
+        )
     certificates = os.environ.get("DOCKER_CERT_PATH", "")
     secured = url.startswith("tcp") and bool(certificates and os.environ.get("DOCKER_TLS_VERIFY"))
     return Engine(url=url, source=source, tls=certificates if secured else "")
