@@ -323,14 +323,6 @@ class RunError(Struct, frozen=True, kw_only=True):
     traceback: tuple[str, ...] = ()
 
 
-class Fate(Struct, frozen=True, kw_only=True):
-    """What a place knows of a run whose process is gone and left no last word."""
-
-    state: RunState
-    name: str
-    value: str
-
-
 class Cells(Struct, frozen=True, kw_only=True):
     """How far a run is, in cells."""
 
@@ -379,6 +371,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The notebook works in its own folder, so that nothing has to go along."""
     launch: dict[str, Json] = {}
     """For the target itself: what `submit` needs of this decision."""
+    notices: tuple[str, ...] = ()
+    """What the person should know before anything starts."""
 
 
 def encode(value: object) -> bytes:
@@ -446,6 +440,16 @@ class Run(Outline, frozen=True, kw_only=True):
         if self.state is RunState.FAILED and self.error is not None and self.error.cell is None:
             return 3
         return EXIT_CODES.get(self.state)
+
+
+class Fate(Struct, frozen=True, kw_only=True):
+    """How a run ended that left no last word, as its place tells it."""
+
+    state: RunState
+    name: str
+    """Of the error: `OutOfMemory`, `ImagePullBackOff` …"""
+    value: str
+    """In words."""
 
 
 Event = dict[str, Json]

@@ -119,6 +119,14 @@ class Knowing(Protocol):
 
 
 @runtime_checkable
+class Queueing(Protocol):
+    """A target where a run may have to wait before it starts."""
+
+    def pending(self, handle: dict[str, str]) -> str:
+        """Why it has not started, in words, as the last look at its journal showed; empty where nothing is wrong."""
+
+
+@runtime_checkable
 class Preparing(Protocol):
     """A target that may have to fetch something before it can plan."""
 

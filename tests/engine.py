@@ -118,16 +118,14 @@ class Ground:
         done = self.named(name).exec_run(["python3", "-c", code])
         assert done.exit_code == 0, done.output
 
-    def copies(self, name: str, path: str) -> list[Path]:
-        """Copies of all files below a path in it, and of all that the engine tells of it."""
+    def copies(self, name: str, path: str) -> dict[str, bytes]:
+        """All files below a path in it, its log, and all that the engine tells of it."""
         found = self.named(name)
         if found is None:
-            return []
-        folder = Path(tempfile.mkdtemp(dir=self.folder))
+            return {}
         with _archive(found, path) as tar:
-            tar.extractall(folder, filter="fully_trusted")
-        (folder / "inspect.json").write_text(json.dumps(found.attrs, ensure_ascii=False))
-        return [file for file in folder.rglob("*") if file.is_file()]
+            files = {entry.name: tar.extractfile(entry).read() for entry in tar if entry.isfile()}  # type: ignore[union-attr]
+        return {**files, "log": found.logs(), "inspect": json.dumps(found.attrs, ensure_ascii=False).encode()}
 
     def kept(self, name: str, kept: Any) -> Any:
         """What it keeps of its lab."""

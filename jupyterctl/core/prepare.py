@@ -86,7 +86,7 @@ def prepare(request: Request, progress: Callable[[str], object] = len) -> Prepar
         files={name: str(path) for name, path in gathered.files.items()},
         options=options,
         bytes=gathered.bytes,
-        notices=tuple(_notices(gathered, request, in_place=plan.in_place)),
+        notices=(*plan.notices, *_notices(gathered, request, in_place=plan.in_place)),
     )
 
 
