@@ -48,7 +48,7 @@ class Session:
         notify: Callable[[str], object] = len,
         progress: Callable[[str], object] = len,
     ) -> None:
-        """`notify` is told, in words for the person, of what had to be mended on the way; `progress` what is awaited."""
+        """`notify` is told, in words for the person, of what was mended on the way; `progress` what is waited for."""
         self.cwd = cwd or _working_directory()
         self.notify = notify
         self.progress = progress
