@@ -1,6 +1,6 @@
 """Runs whose place is a container: what goes into it, and what its log says. See `remote.runner.contained`."""
 
-from .luggage import ARCHIVE, ARRIVING, COLLECTED, HEAD, ROOT, RUN, body, head, tar
+from .luggage import ARCHIVE, ARRIVING, COLLECTED, HEAD, LAST, ROOT, RUN, body, head, tar
 from .printed import Printed, read
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "ARRIVING",
     "COLLECTED",
     "HEAD",
+    "LAST",
     "ROOT",
     "RUN",
     "Printed",

@@ -22,6 +22,8 @@ RUN = f"{ROOT}/run"
 """The directory of its run."""
 ARRIVING, ARCHIVE, COLLECTED = ".arriving.tar.gz", ".archive.tar.gz", ".collected"
 """As the first process there knows them."""
+LAST = "runner.log"
+"""The file that is fetched last."""
 HEAD = ("params.json", "secrets.json", "events.jsonl", RUNNER)
 """What must be there for the first process to begin."""
 
