@@ -6,6 +6,7 @@ at, not taken, until the pod has answered or has had its time to refuse: one tha
 
 from __future__ import annotations
 
+import logging
 import select
 import socket
 import ssl
@@ -109,6 +110,8 @@ class Carried:
         except UnreachableError:
             self._way.probe()
             self._way.uneasy.set()
+        except Exception:
+            logging.getLogger(__name__).exception("a connection could not be carried")
         self._lost()
 
     def _try(self, data: bytes) -> str:

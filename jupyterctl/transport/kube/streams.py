@@ -28,7 +28,8 @@ def connect(cluster: Cluster, pod: str, verb: str, query: Sequence[tuple[str, st
 
     configuration = cluster.client.configuration
     headers: dict[str, str] = {"sec-websocket-protocol": protocol}
-    cluster.client.update_params_for_auth(headers, [], ["BearerToken"])
+    if (bearer := configuration.auth_settings().get("BearerToken")) is not None:
+        headers["authorization"] = bearer["value"]
     url = f"{configuration.host}/api/v1/namespaces/{cluster.namespace}/pods/{pod}/{verb}"
     try:
         return _opened(configuration, get_websocket_url(url, query), headers)
