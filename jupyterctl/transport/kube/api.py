@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -129,8 +129,9 @@ class Cluster:
         """Major and minor version of the server."""
         from kubernetes import client
 
-        found = self.ask(client.VersionApi(self.client).get_code)
-        return int(found["major"]), int(re.sub(r"\D.*", "", found["minor"]))
+        told = self.ask(client.VersionApi(self.client).get_code)["gitVersion"]
+        found = re.match(r"v?(\d+)\.(\d+)", told)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
 
     def ask(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """The JSON that a method of the SDK answers; see `raw` for what is raised."""
@@ -184,13 +185,31 @@ class Cluster:
         if found is None:
             return ForbiddenError(f"the cluster `{self.context}` forbids it: {said}", "ask its owner")
         what = found["resource"]
-        rule = f'{{apiGroups: ["{found["group"]}"], resources: ["{what}"], verbs: ["{found["verb"]}"]}}'
-        metadata = f"{{name: jupyterctl, namespace: {self.namespace}}}"
-        role = f"{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {metadata}, rules: [{rule}]}}"
+        role = role_of([(found["group"], (what,), (found["verb"],))], self.namespace)
         return ForbiddenError(
             f"`{found['user']}` may not {found['verb']} {what} in the namespace `{self.namespace}` of `{self.context}`",
             f"ask the cluster's owner for this Role, and a RoleBinding to it: {role}",
         )
+
+
+Rule = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""An API group, resources, verbs."""
+
+
+def role_of(rules: Sequence[Rule], namespace: str) -> str:
+    """The Role with these rights, as YAML on one line.
+
+    >>> role_of([("", ("pods",), ("get",))], "lab")[-77:]
+    'namespace: lab}, rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]}'
+    """
+    given = [
+        f'{{apiGroups: ["{group}"], resources: [{", ".join(resources)}], verbs: [{", ".join(verbs)}]}}'
+        for group, resources, verbs in rules
+    ]
+    metadata = f"{{name: jupyterctl, namespace: {namespace}}}"
+    return (
+        f"{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {metadata}, rules: [{', '.join(given)}]}}"
+    )
 
 
 def _words(body: Any) -> str:
