@@ -170,6 +170,8 @@ class Start:
                     f"the cluster makes no pod for it: {lab_state.refusal(refused[-1])}",
                     "correct the profile, or ask the cluster's owner",
                 )
+        if lab.pod is None or lab.ending:
+            self.before = 0
             return
         if (hopeless := pods.hopeless(lab.pod)) is not None:
             raise _FailedError(hopeless.value, _remedy(hopeless.name))

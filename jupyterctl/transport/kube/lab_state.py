@@ -54,6 +54,14 @@ class Lab(Struct, frozen=True, kw_only=True):
         return self.pod is not None and "deletionTimestamp" in self.pod["metadata"]
 
     @property
+    def gone(self) -> bool:
+        """Whether nothing of it runs: there is no pod, or one that is only to be put away."""
+        if self.pod is None:
+            return True
+        state = pods.main(self.pod).get("state", {})
+        return self.ending and "running" not in state
+
+    @property
     def restarts(self) -> int:
         """How often its container has been started again."""
         return int(pods.main(self.pod).get("restartCount", 0)) if self.pod else 0
@@ -98,6 +106,18 @@ def scale(cluster: Cluster, name: str, replicas: int) -> None:
     """Have so many pods of a lab, 0 or 1; one that is not there has none."""
     with suppress(MissingError):
         change(cluster, name, lambda made: made["spec"].update(replicas=replicas))
+
+
+def put_away(cluster: Cluster, pod: Object) -> None:
+    """Have done with a pod in which nothing runs any more; where we may not, the cluster does it in its own time."""
+    metadata = pod["metadata"]
+    with suppress(TargetError):
+        cluster.ask(
+            cluster.core.delete_namespaced_pod,
+            metadata["name"],
+            cluster.namespace,
+            body={"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}},
+        )
 
 
 def change(cluster: Cluster, name: str, how: Callable[[Object], object]) -> None:

@@ -8,22 +8,25 @@ from __future__ import annotations
 import base64
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from ...errors import TargetError
-from ...model import Dial, Phase, Profile, Server, ServerSpec
+from ...model import Dial, Listing, Phase, Profile, Server, ServerSpec
 from ..linked import Linked
 from .api import Cluster
 
 if TYPE_CHECKING:
     from ...environments.solve import Step
+    from ..carrier import Progress
     from ..linked import Opened
     from ..ssh.way import Ask, Report
+    from .files import Files
     from .lab_state import Lab
     from .way import Way
 
@@ -111,16 +114,20 @@ class Labs(Linked):
         self.see_it_go(server.name)
 
     def see_it_go(self, name: str) -> None:
-        """Until there is no pod any more; TargetError where one does not end."""
+        """Until nothing of it runs: to put the pod away takes the cluster longer. TargetError where one stays."""
+        from . import lab_manifest, lab_state
+
         deadline = time.monotonic() + GONE_SECONDS
-        while (lab := self.lab(name)) is not None and lab.pod is not None:
+        while (lab := self.lab(name)) is not None and not lab.gone:
             if time.monotonic() > deadline:
-                pod = lab.pod["metadata"]["name"]
-                node = lab.pod["spec"].get("nodeName", "")
+                pod = lab_manifest.pod_of(name)
+                node = lab.pod["spec"].get("nodeName", "") if lab.pod else ""
                 raise TargetError(
                     f"the pod `{pod}` does not end", f"is its node `{node}` well? kubectl delete pod {pod} --force"
                 )
             time.sleep(EVERY)
+        if lab is not None and lab.pod is not None:
+            lab_state.put_away(self.cluster, lab.pod)
 
     def log(self, server: Server | None, name: str, offset: int) -> tuple[bytes, int]:  # noqa: ARG002 - by name
         """What its pod has written; asked again for the same, one waits a moment for news."""
@@ -135,16 +142,18 @@ class Labs(Linked):
 
     def shell(self, server: Server | None, near: Path) -> list[str]:  # noqa: ARG002 - what is near is near here
         """A shell in its pod, by the API's exec."""
-        lab = self.lab(self.profile.name)
-        if lab is None or lab.pod is None or not lab.wanted:
-            raise TargetError(
-                f"`{self.profile.name}` has no pod to have a shell in",
-                f"start it: jupyterctl start {self.profile.name}",
-            )
+        pod, folder = self._inside()
         kubeconfig, context, namespace = self.cluster.named
-        order = {"pod": lab.pod["metadata"]["name"], "folder": lab.folder}
-        order |= {"kubeconfig": kubeconfig, "context": context, "namespace": namespace}
+        order = {"pod": pod, "folder": folder, "kubeconfig": kubeconfig, "context": context, "namespace": namespace}
         return [sys.executable, "-m", "jupyterctl.transport.kube.shell", msgspec.json.encode(order).decode()]
+
+    def _inside(self) -> tuple[str, str]:
+        """The pod that runs, and the lab's folder in it; TargetError where there is none."""
+        name = self.profile.name
+        lab = self.lab(name)
+        if lab is None or lab.pod is None or not lab.wanted or lab.ending:
+            raise TargetError(f"`{name}` has no pod to go into", f"start it: jupyterctl start {name}")
+        return str(lab.pod["metadata"]["name"]), lab.folder
 
     # -- the way, for the keeper -----------------------------------------------------------------------------------
 
@@ -190,6 +199,33 @@ class Labs(Linked):
         raise TargetError(f"the lab is coming up: {lab_state.waits_for(lab, told)}", "it is waited for")
 
     # -- files -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _files(self) -> Files:
+        from .files import Files
+
+        pod, folder = self._inside()
+        return Files(self.cluster, pod, self.settings.python, folder)
+
+    def look(self, path: str) -> Listing:
+        """What a path in the pod leads to."""
+        return self._files.look(path)
+
+    def arrange(self, folders: Sequence[str], times: Mapping[str, float], remove: Sequence[str]) -> None:
+        """Make folders, set times, remove files."""
+        self._files.arrange(folders, times, remove)
+
+    def put(self, source: Path, destination: str, progress: Progress) -> None:
+        """Copy a file there, checked."""
+        self._files.put(source, destination, progress)
+
+    def get(self, source: str, destination: Path, progress: Progress) -> None:
+        """Copy a file here, checked."""
+        self._files.get(source, destination, progress)
+
+    def shell_stream(self) -> list[str]:
+        """None that rsync could speak through: pods rarely have it, and files go one by one then."""
+        return ["false"]
 
     def make_lab(self, report: Callable[[Step], object]) -> None:  # noqa: ARG002 - there is nothing to report
         """An image has JupyterLab, or has it not."""

@@ -114,7 +114,7 @@ class Command:
                 elif data[0] == STDERR:
                     self._errors += data[1:]
                 elif data[0] == STATUS:
-                    self.code = _code(data[1:])
+                    self.code = code(data[1:])
         except (websocket.WebSocketException, OSError) as error:
             raise UnreachableError(f"the way into the pod was lost: {error}", "try again") from error
         finally:
@@ -151,7 +151,7 @@ def send(
     return running.result()
 
 
-def _code(status: bytes) -> int:
+def code(status: bytes) -> int:
     """The exit code in a status of the API's."""
     told = json.loads(status)
     if told.get("status") == "Success":
