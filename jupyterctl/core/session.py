@@ -231,6 +231,12 @@ class Session:
 
         return servers.shell_command(self._place(name))
 
+    def enter(self, name: str) -> int | None:
+        """Give this process's terminal to a shell elsewhere; its exit code. None where it is on this machine."""
+        from . import servers
+
+        return servers.enter(self._place(name))
+
     def server_page(self, name: str) -> Path:
         """A private page that leads a browser to the lab, so that the token stands on no command line."""
         from . import servers
