@@ -100,14 +100,14 @@ class Session:
         """The machine has started the command, but without the terminal that was asked for."""
 
     def _complain(self, _events: int) -> None:
-        data = b""
-        with suppress(BlockingIOError):
-            try:
-                data = self._err.recv(1 << 16)
-            except ConnectionError:
-                data = b""
-            if not data:
-                self._pump.watch(self._err, 0, self._complain)
+        try:
+            data = self._err.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:  # the program has ended, or we have just let go of it
+            data = b""
+        if not data:
+            self._pump.watch(self._err, 0, self._complain)
         self._tail += data
         del self._tail[:-ERROR_BYTES]
 
