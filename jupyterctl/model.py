@@ -371,6 +371,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The notebook works in its own folder, so that nothing has to go along."""
     launch: dict[str, Json] = {}
     """For the target itself: what `submit` needs of this decision."""
+    notices: tuple[str, ...] = ()
+    """What the person should know before anything starts."""
 
 
 def encode(value: object) -> bytes:
@@ -438,6 +440,16 @@ class Run(Outline, frozen=True, kw_only=True):
         if self.state is RunState.FAILED and self.error is not None and self.error.cell is None:
             return 3
         return EXIT_CODES.get(self.state)
+
+
+class Fate(Struct, frozen=True, kw_only=True):
+    """How a run ended that left no last word, as its place tells it."""
+
+    state: RunState
+    name: str
+    """Of the error: `OutOfMemory`, `ImagePullBackOff` …"""
+    value: str
+    """In words."""
 
 
 Event = dict[str, Json]

@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from . import model, targets
 from .errors import ConfigError
@@ -21,6 +21,7 @@ from .model import (
     Bundle,
     Check,
     Dial,
+    Fate,
     Link,
     Listing,
     Needs,
@@ -107,6 +108,30 @@ class Target(Protocol):
 
     def discard(self, handle: dict[str, str]) -> None:
         """Remove the run's directory at the target."""
+
+
+@runtime_checkable
+class Knowing(Protocol):
+    """A target whose place remembers how a process ended."""
+
+    def fate(self, handle: dict[str, str]) -> Fate | None:
+        """Why a run's process is gone that left no last word; None where the place cannot tell."""
+
+
+@runtime_checkable
+class Queueing(Protocol):
+    """A target where a run may have to wait before it starts."""
+
+    def pending(self, handle: dict[str, str]) -> str:
+        """Why it has not started, in words, as the last look at its journal showed; empty where nothing is wrong."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A target that may have to fetch something before it can plan."""
+
+    progress: Callable[[str], object]
+    """Is told how far that is."""
 
 
 class Distant(Target, Protocol):

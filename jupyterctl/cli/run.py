@@ -74,7 +74,7 @@ def run(ctx: click.Context, /, notebook: Path, **flags: Any) -> None:
     Exit code: 0 succeeded, 1 the notebook failed, 2 usage, 3 the target failed, 4 cancelled, 5 timed out, 6 the kernel
     died. Ctrl-C cancels gracefully; a second one detaches, and so does closing the terminal.
     """
-    session = Session(notify=diagnostics.warning)
+    session = Session(notify=diagnostics.warning, progress=diagnostics.transient)
     prepared = session.prepare(
         notebook,
         flags["target"],

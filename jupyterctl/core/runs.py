@@ -153,7 +153,14 @@ def being_submitted(run: Run) -> bool:
 
 
 def lost(store: Store, run: Run) -> Run:
-    """The run's process is gone and left no last word."""
+    """The run's process is gone and left no last word; a place that knows why says so."""
+    if run.handle and isinstance(there := target_of(run), target.Knowing):
+        try:
+            fate = there.fate(run.handle)
+        except UnreachableError as error:
+            return unreachable(store, run, error)
+        if fate is not None:
+            return end(store, run, fate.state, fate.name, fate.value)
     if not run.started:
         return end(store, run, RunState.LOST, "Lost", "its process ended before the notebook was started")
     return end(store, run, RunState.LOST, "Lost", "its process was killed; the notebook is kept as far as it was saved")

@@ -42,10 +42,16 @@ class Session:
     LAB = "lab"
     """What the environment is called that is made where none has JupyterLab."""
 
-    def __init__(self, cwd: Path | None = None, notify: Callable[[str], object] = len) -> None:
-        """`notify` is told, in words for the person, of what had to be mended on the way."""
+    def __init__(
+        self,
+        cwd: Path | None = None,
+        notify: Callable[[str], object] = len,
+        progress: Callable[[str], object] = len,
+    ) -> None:
+        """`notify` is told, in words for the person, of what had to be mended on the way; `progress` what is awaited."""
         self.cwd = cwd or _working_directory()
         self.notify = notify
+        self.progress = progress
 
     def kinds(self) -> list[str]:
         """Names of all kinds."""
@@ -410,7 +416,7 @@ class Session:
             output=output,
             options=structs.replace(options, cwd=str(self.cwd)),
         )
-        return prepare.prepare(request)
+        return prepare.prepare(request, self.progress)
 
     def create_run(self, prepared: Prepared) -> Run:
         """Make the record of a run; nothing is started."""

@@ -106,7 +106,7 @@ def arguments(plan: Plan, *, root_user: bool) -> list[str]:
         "ServerApp.open_browser": False,
         "ServerApp.root_dir": plan.root,
         **({"ServerApp.allow_root": True} if root_user else {}),
-        **_idle(plan.settings.idle_stop),
+        **idle(plan.settings.idle_stop),
     }
     given = {argument.partition("=")[0] for argument in plan.settings.args}
     flags = [f"--{name}={value}" for name, value in own.items() if f"--{name}" not in given]
@@ -121,7 +121,7 @@ def _socket(plan: Plan) -> Path:
     return socket
 
 
-def _idle(limit: str | None) -> dict[str, object]:
+def idle(limit: str | None) -> dict[str, object]:
     """Jupyter's own means to stop what nobody uses. A kernel that computes is busy, whether it prints or not."""
     if limit is None:
         return {}

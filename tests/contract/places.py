@@ -5,20 +5,25 @@ A kind joins the suite by a class here and a line in `conftest.PLACES`.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psutil
 import pytest
 
 from jupyterctl import paths
+from jupyterctl.model import Run
+from jupyterctl.transport.kube import pods, podspec
+from tests.cluster import Space
 from tests.conftest import end_all, need
 from tests.sshd import Sshd
 
@@ -44,11 +49,26 @@ class Place(Protocol):
     def cut(self) -> object:
         """While the context manager is open, the place does not answer; what runs there goes on."""
 
-    def processes(self, run_id: str) -> list[psutil.Process]:
-        """Every process of a run at the place."""
+    def processes(self, run_id: str) -> list[Any]:
+        """What executes a run at the place: its processes, or what holds them."""
 
-    def files(self, run_id: str) -> list[Path]:
-        """Every file that the place keeps of a run."""
+    def kept(self, run_id: str) -> dict[str, bytes]:
+        """Everything that the place keeps of a run, by name; without what it keeps secrets in."""
+
+    def kill_runner(self, run: Run, pid: int) -> None:
+        """End the run's own process, which does not notice."""
+
+    def break_off(self, run: Run, pid: int, half: bytes) -> None:
+        """The same, and the journal has half a line then."""
+
+    def gate(self, folder: Path) -> str:
+        """Path of a file at the place that is not there until `open_gate`."""
+
+    def open_gate(self, run_id: str) -> None:
+        """Make it."""
+
+    known_modules: bool
+    """Whether it is known before a run what its environment has."""
 
 
 class ServerPlace(Protocol):
@@ -82,7 +102,39 @@ class ServerPlace(Protocol):
         """While open, the server of that pid is there and does nothing."""
 
 
-class Local:
+class OnThisMachine:
+    """Runs whose processes and files a test can get at."""
+
+    known_modules = True
+
+    def folder_of_runs(self) -> Path:
+        """Where their directories are."""
+        raise NotImplementedError
+
+    def processes(self, run_id: str) -> list[Any]:
+        return marked(run_id)
+
+    def kept(self, run_id: str) -> dict[str, bytes]:
+        files = [path for path in self.folder_of_runs().rglob("*") if run_id in str(path) and path.is_file()]
+        return {str(path): path.read_bytes() for path in files}
+
+    def kill_runner(self, run: Run, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+
+    def break_off(self, run: Run, pid: int, half: bytes) -> None:
+        self.kill_runner(run, pid)
+        with (Path(run.handle["directory"]) / "events.jsonl").open("ab") as file:
+            file.write(half)
+
+    def gate(self, folder: Path) -> str:
+        self._gate = folder / "go"
+        return str(self._gate)
+
+    def open_gate(self, run_id: str) -> None:
+        self._gate.touch()
+
+
+class Local(OnThisMachine):
     """This machine, with an environment of a certain make."""
 
     def __init__(self, spec: str, prefix: Path) -> None:
@@ -108,11 +160,8 @@ class Local:
         finally:
             away.rename(here)
 
-    def processes(self, run_id: str) -> list[psutil.Process]:
-        return marked(run_id)
-
-    def files(self, run_id: str) -> list[Path]:
-        return [path for path in (paths.state() / "local").rglob("*") if run_id in str(path)]
+    def folder_of_runs(self) -> Path:
+        return paths.state() / "local"
 
 
 class LocalServers:
@@ -202,7 +251,7 @@ class Elsewhere:
         return self.home / "runtime"
 
 
-class Ssh(Elsewhere):
+class Ssh(Elsewhere, OnThisMachine):
     """Runs there."""
 
     def profile(self) -> str:
@@ -217,11 +266,61 @@ class Ssh(Elsewhere):
         finally:
             self.sshd.start()
 
-    def processes(self, run_id: str) -> list[psutil.Process]:
-        return marked(run_id)
+    def folder_of_runs(self) -> Path:
+        return self._state() / "local"
 
-    def files(self, run_id: str) -> list[Path]:
-        return [path for path in (self._state() / "local").rglob("*") if run_id in str(path)]
+
+class Pods:
+    """A real cluster, in a namespace of its own, behind a proxy that can be cut."""
+
+    prefix = Path("/opt/venv")
+    known_modules = False
+    _gate = "/tmp/go"
+
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.space = Space(folder / "cluster").open()
+        self.proxy = self.space.behind_a_proxy()
+
+    def close(self) -> None:
+        self.space.close()
+
+    def profile(self) -> str:
+        return self.space.profile()
+
+    def cut(self) -> AbstractContextManager[None]:
+        return self.proxy.cut()
+
+    def _pod(self, run_id: str) -> str:
+        return str(self.space.pods(run=run_id)[-1]["metadata"]["name"])
+
+    def processes(self, run_id: str) -> list[Any]:
+        return [pod for pod in self.space.pods(run=run_id) if "running" in pods.main(pod).get("state", {})]
+
+    def kept(self, run_id: str) -> dict[str, bytes]:
+        cluster, own = self.space.cluster, {"label_selector": podspec.selector(run=run_id)}
+        lists = [cluster.core.list_namespaced_pod, cluster.batch.list_namespaced_job]
+        found = {
+            f"{each['metadata']['uid']}": json.dumps(each).encode()
+            for one in lists
+            for each in cluster.ask(one, self.space.name, **own)["items"]
+        }
+        for pod in self.space.pods(run=run_id):
+            name = pod["metadata"]["name"]
+            found[f"{name}.log"] = cluster.raw(cluster.core.read_namespaced_pod_log, name, self.space.name).data
+        return found
+
+    def kill_runner(self, run: Run, pid: int) -> None:
+        self.space.execute(self._pod(run.id), f"import os; os.kill({pid}, 9)")
+
+    def break_off(self, run: Run, pid: int, half: bytes) -> None:
+        code = f"import os; os.kill({pid}, 9); open('/jupyterctl/run/events.jsonl', 'ab').write({half!r})"
+        self.space.execute(self._pod(run.id), code)
+
+    def gate(self, folder: Path) -> str:
+        return self._gate
+
+    def open_gate(self, run_id: str) -> None:
+        self.space.execute(self._pod(run_id), f"open({self._gate!r}, 'w')")
 
 
 class SshServers(Elsewhere):
