@@ -102,11 +102,11 @@ class Afar(ABC):
         if self.broker.alive():
             list(self.broker.request("unlink"))
 
-    def make_lab(self, report: Callable[[Step], object]) -> None:
+    def make_environment(self, name: str, report: Callable[[Step], object]) -> None:
         """A virtual environment there, by uv or by Python's own venv."""
         from ..environments.solve import Step
 
-        for item in self.broker.items("make_lab"):
+        for item in self.broker.items("make", name=name):
             report(msgspec.convert(item, Step))
 
     def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
