@@ -18,9 +18,11 @@ from jupyterctl.model import PhaseState, Server
 from tests.conftest import PATIENCE, wait_for
 
 from . import places
+from .screen_place import ScreenServers
 
 PLACES: dict[str, places.ServerPlace] = {
     "local-tmux": places.LocalServers(tmux=True),
+    "local-screen": ScreenServers(),
     "local-alone": places.LocalServers(tmux=False),
     **{name: places.SshServers(transport) for name, transport in places.TRANSPORTS.items()},
     "docker": places.ContainerServers(),
