@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 TICK = 0.25
 WATCHED_SECONDS = 20.0
 """For how long somebody counts as looking who has looked or knocked."""
-AT_ONCE = 4
+AT_ONCE = 6
 """Attempts that may overlap while somebody is looking."""
-ANSWER_SECONDS = 3.0
-"""How long the lab may take to answer through the link."""
+ANSWER_SECONDS = 2.6
+"""How long the other side of a way that a person doubts may take over a sign of life."""
 FRESH_SECONDS = 2.0
 """For how long a failure to open the way answers those who ask next."""
 PATIENCE_SECONDS = 5.0

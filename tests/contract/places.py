@@ -28,7 +28,7 @@ from tests.cluster import Space
 from tests.conftest import end_all, need
 from tests.sshd import Sshd
 
-TRANSPORTS = {"ssh": "paramiko"}
+TRANSPORTS = {"ssh": "paramiko", "ssh-program": "openssh"}
 """The ways to a machine elsewhere: a place's name, and the profile's `transport`."""
 
 
