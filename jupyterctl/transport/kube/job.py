@@ -61,7 +61,7 @@ def pack(run: Run, bundle: Bundle, plan: Plan, settings: Any, folder: Path) -> L
     with archive.open("wb") as file:
         contained.tar(body, file, packed=True)
     small = archive.stat().st_size <= PIECE_BYTES * (MOST_PIECES - 1)
-    more = {"lack": plan.launch.get("lack", []), **({} if small else _awaited(archive, settings))}
+    more = {"lack": plan.launch.get("lack", []), **({} if small else _awaited(run, archive, settings))}
     told = options(run, settings, more)
     once = structs.replace(bundle, task={**bundle.task, "retries": 0})  # each attempt is a pod
     head: dict[str, bytes | Path] = dict(contained.head(run, once, plan, told, settings.workdir))
@@ -82,12 +82,18 @@ def options(run: Run, settings: Any, more: Mapping[str, Json]) -> dict[str, Json
     return told
 
 
-def _awaited(archive: Path, settings: Any) -> dict[str, Json]:
+def body_in_storage(run_id: str, settings: Any) -> str:
+    """Where the archive lies that is sent later, where the profile names a storage."""
+    return f"{storage.below(settings.storage, run_id)}/body.tar.gz"
+
+
+def _awaited(run: Run, archive: Path, settings: Any) -> dict[str, Json]:
     import hashlib
 
     with archive.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"await": [archive.stat().st_size, digest], "await_for": duration(settings.start_timeout)}
+    told = {"await": [archive.stat().st_size, digest], "await_for": duration(settings.start_timeout)}
+    return {**told, "fetch": body_in_storage(run.id, settings)} if settings.storage else told
 
 
 def secrets(run: Run, luggage: Luggage) -> list[dict[str, Json]]:
