@@ -104,7 +104,7 @@ class Carried:
                     return
                 reason = self._way.await_pod(deadline) or (reason if time.monotonic() > deadline else "")
                 if reason:
-                    self._refused(reason)
+                    self._refused(f"{reason[:1].upper()}{reason[1:]}.")
                     return
                 self._way.closed.wait(AGAIN_SECONDS)
         except UnreachableError:
