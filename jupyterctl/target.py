@@ -182,8 +182,11 @@ class Distant(Target, Protocol):
     def shell_stream(self) -> list[str]:
         """The command that other programs, as rsync, take for a remote shell; a host's name and words follow it."""
 
-    def make_lab(self, report: Callable[[Step], object]) -> None:
-        """Make an environment with JupyterLab there; `report` hears how far it is."""
+    def enter(self, server: Server | None) -> int:
+        """Give this process's terminal to a shell there, as `shell`, until it ends; its exit code."""
+
+    def make_environment(self, name: str, report: Callable[[Step], object]) -> None:
+        """Make the environment `lab` or `runner` there; `report` hears how far it is."""
 
     def warm(self) -> None:
         """Import what `open` needs, while there is nothing else to do; for the keeper alone."""

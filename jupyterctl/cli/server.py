@@ -88,14 +88,21 @@ def stop(*, target: str, yes: bool, as_json: bool) -> None:
 @click.command()
 @_target
 @click.option("--print", "only_print", is_flag=True, help="Print the command instead.")
-def shell(*, target: str, only_print: bool) -> None:
-    """Open a shell at TARGET with its environment active, in the server's tmux session if it has one."""
-    command = Session().shell_command(target)
+@click.pass_context
+def shell(ctx: click.Context, *, target: str, only_print: bool) -> None:
+    """Open a shell at TARGET with its environment active, in the server's tmux or screen session if it has one.
+
+    It goes over the connection that is open already. Its exit code is ours.
+    """
+    session = Session()
     if only_print:
         import shlex
 
-        output.line(shlex.join(command))
+        output.line(shlex.join(session.shell_command(target)))
         return
+    if (code := session.enter(target)) is not None:
+        ctx.exit(code)
+    command = session.shell_command(target)
     os.execvp(command[0], command)  # noqa: S606 - the person asked for a shell
 
 

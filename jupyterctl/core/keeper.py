@@ -24,6 +24,7 @@ from ..store import Store
 from ..transport import keepers
 from ..transport.ssh.way import Question
 from ..transport.there import said_of
+from . import terminals
 from .holding import Holding
 from .opening import profile_of
 
@@ -143,8 +144,9 @@ class Keeper:
             stream = _machine(holding, conversation.ask).way.execute(request["command"])
             yield "result", None
             conversation.become(stream)
-        elif do in {"put", "get"}:
-            yield from self._copy(holding, request, conversation)
+        elif do in {"put", "get", "terminal"}:
+            carry = terminals.carry if do == "terminal" else self._copy
+            yield from carry(holding, request, conversation)
         else:
             raise ConfigError(f"a keeper knows no `{do}`", "end it: it is of another version")
 

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 TICK = 0.25
 WATCHED_SECONDS = 20.0
 """For how long somebody counts as looking who has looked or knocked."""
-AT_ONCE = 4
+AT_ONCE = 6
 """Attempts that may overlap while somebody is looking."""
-ANSWER_SECONDS = 3.0
-"""How long the lab may take to answer through the link."""
+ANSWER_SECONDS = 2.6
+"""How long the other side of a way that a person doubts may take over a sign of life."""
 FRESH_SECONDS = 2.0
 """For how long a failure to open the way answers those who ask next."""
 PATIENCE_SECONDS = 5.0
@@ -63,6 +63,8 @@ class Opening:
         """Why the last attempt failed, and when."""
         self._opening = threading.Lock()
         self._attempts = 0
+        self._persons = 0
+        """Attempts of persons that are going on."""
         self._closed = False
         threading.Thread(target=self.target.warm, daemon=True).start()
         threading.Thread(target=self._supervise, daemon=True).start()
@@ -164,9 +166,20 @@ class Opening:
         if carrier is not None and anew and not _answers(carrier):
             carrier.close()
         if self._open_one() is None:
-            self._log_in(ask, steps.begin)
+            self._log_in_for(ask, steps.begin)
         if anew and self._wanted:
             self._prove(steps)
+
+    def _log_in_for(self, ask: Ask, report: Report) -> None:
+        """A person's attempt."""
+        with self._lock:
+            self._persons += 1
+        try:
+            self._log_in(ask, report)
+        finally:
+            with self._lock:
+                self._persons -= 1
+            self._news.set()
 
     def _log_in(self, ask: Ask, report: Report) -> None:
         """One attempt; others hear of what it ends in, unless one of them was luckier."""
@@ -280,10 +293,14 @@ class Opening:
         return way.why or "the connection was closed"
 
     def _bring_back(self) -> None:
-        """Try until the way is open, for a link or while somebody looks; only a person gets past a refusal."""
+        """Try until the way is open, for a link or while somebody looks; only a person gets past a refusal.
+
+        Without a link a person's own attempt is enough: another one beside it could cost them a second code.
+        """
         back_off = BackOff(time.monotonic())
         while self._carrier is None and not self._closed:
-            if self._refused is not None or not (self._wanted or self._watched):
+            wanted = self._wanted or (self._watched and not self._persons)
+            if self._refused is not None or not wanted:
                 self._news.wait()
                 self._news.clear()
                 continue

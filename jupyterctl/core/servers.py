@@ -264,3 +264,9 @@ def shell_command(where: Place) -> list[str]:
     """What to execute for a shell there, the environment active."""
     server = where.find()
     return where.target.shell(server, Path(server.root) if server and server.root else where.cwd)
+
+
+def enter(where: Place) -> int | None:
+    """Give our terminal to a shell at a place elsewhere, until it ends; its exit code. None for this machine."""
+    at = links.distant(where.target)
+    return None if at is None else at.enter(where.find())

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class Session:
     """One person at one machine, with the profiles that hold in one folder."""
 
-    LAB = "lab"
+    LAB, RUNNER = "lab", "runner"
     """What the environment is called that is made where none has JupyterLab."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Session:
         notify: Callable[[str], object] = len,
         progress: Callable[[str], object] = len,
     ) -> None:
-        """`notify` is told, in words for the person, of what had to be mended on the way; `progress` what is awaited."""
+        """`notify` is told, in words for the person, of what was mended on the way; `progress` what is waited for."""
         self.cwd = cwd or _working_directory()
         self.notify = notify
         self.progress = progress
@@ -243,6 +243,12 @@ class Session:
 
         return servers.shell_command(self._place(name))
 
+    def enter(self, name: str) -> int | None:
+        """Give this process's terminal to a shell elsewhere; its exit code. None where it is on this machine."""
+        from . import servers
+
+        return servers.enter(self._place(name))
+
     def server_page(self, name: str) -> Path:
         """A private page that leads a browser to the lab, so that the token stands on no command line."""
         from . import servers
@@ -345,12 +351,19 @@ class Session:
 
         at = links.distant(self._place(name).target) if name else None
         if at is not None:
-            at.make_lab(report)
+            at.make_environment(self.LAB, report)
             return
         try:
             self.create_environment(self.LAB, report=report)
         except MissingLibraryError:
             self.create_environment(self.LAB, virtual=True, report=report)
+
+    def create_runner(self, name: str, report: Callable[[Step], None] = lambda _: None) -> None:
+        """Make the environment `RUNNER` with papermill and a kernel at a target elsewhere."""
+        from . import links
+
+        if (at := links.distant(self._place(name).target)) is not None:
+            at.make_environment(self.RUNNER, report)
 
     def check_removable(self, environment: Environment) -> None:
         """UsageError for an environment that jupyterctl did not make or runs in."""

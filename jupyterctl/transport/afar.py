@@ -7,6 +7,7 @@ asked through the keeper; files go over SFTP; a run needs nothing of this machin
 from __future__ import annotations
 
 import base64
+import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,11 +69,11 @@ class Afar(Linked, ABC):
     def warnings(self, facts: dict[str, Any]) -> Iterator[str]:
         """What a person should know before a lab is started, of a machine that is so."""
 
-    def make_lab(self, report: Callable[[Step], object]) -> None:
+    def make_environment(self, name: str, report: Callable[[Step], object]) -> None:
         """A virtual environment there, by uv or by Python's own venv."""
         from ..environments.solve import Step
 
-        for item in self.broker.items("make_lab"):
+        for item in self.broker.items("make", name=name):
             report(msgspec.convert(item, Step))
 
     def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
@@ -135,6 +136,16 @@ class Afar(Linked, ABC):
         """Its log there."""
         data, end = self.broker.call("log", server=server, name=name, offset=offset)
         return base64.b64decode(data), end
+
+    def shell(self, server: Server | None, near: Path) -> list[str]:  # noqa: ARG002 - both are found by the name
+        """Our own command: it goes over the way that is open, and asks the person where there is none."""
+        return [sys.executable, "-m", "jupyterctl", "shell", self.profile.name]
+
+    def enter(self, server: Server | None) -> int:
+        """Give our terminal to a shell there."""
+        from .terminal import carry
+
+        return carry(self.broker, f"exec {shlex.join(self.broker.call('shell', server=server))}")
 
     # -- files -----------------------------------------------------------------------------------------------------
 

@@ -46,14 +46,23 @@ class Broker:
             return True
         return False
 
-    def request(self, do: str, *, only_if_there: bool = False, **fields: Any) -> Iterator[tuple[str, Any]]:
+    def request(
+        self,
+        do: str,
+        *,
+        only_if_there: bool = False,
+        connected: Callable[[socket.socket], object] = id,
+        **fields: Any,
+    ) -> Iterator[tuple[str, Any]]:
         """Ask the keeper, starting one where there is none: everything it says but for questions, `result` last.
 
-        What it fails with is raised; UnreachableError where there is none and none is wanted.
+        What it fails with is raised; UnreachableError where there is none and none is wanted. `connected` hears of the
+        connection, for what is said to the keeper after the request.
         """
         line = msgspec.json.encode({"do": do, "profile": self._profile(), "env": _surroundings(), **fields}) + b"\n"
         with self._reach(only_if_there=only_if_there) as keeper:
             keeper.sendall(line)
+            connected(keeper)
             for said in _lines(keeper):
                 ((word, value),) = said.items()
                 if word == "ask":

@@ -22,7 +22,7 @@ from ..environments import Environment, script
 from ..errors import JupyterctlError, TargetError, UnreachableError
 from ..model import Phase, PhaseState, ServerSettings, ServerSpec, duration
 from ..remote import LAB
-from . import jpserver, jupyter_api, lab_kernel, labs, launch, ports, process, tmux
+from . import jpserver, jupyter_api, lab_kernel, labs, launch, multiplexer, ports, process
 from .lab_flags import flags
 
 _EVERY = 0.02
@@ -142,16 +142,11 @@ def _spawn(plan: Plan) -> str:
 
 
 def _run(plan: Plan, file: Path) -> str:
-    session, log = plan.directory / labs.SESSION, plan.directory / labs.LOG
-    command = plan.command(file)
-    if tmux.available():
-        name = tmux.session_name(plan.spec.name)
-        session.write_text(name, encoding="utf-8")
-        tmux.spawn(name, command, plan.directory, log)
-        return f"tmux session {name}"
+    session = plan.directory / labs.SESSION
     session.unlink(missing_ok=True)
-    process.spawn(command, plan.directory, log)
-    return "a session of its own, for there is no tmux"
+    kept = multiplexer.spawn(plan.spec.name, plan.command(file), plan.directory, plan.directory / labs.LOG)
+    session.write_text(kept, encoding="utf-8")
+    return multiplexer.words(kept)
 
 
 def _script(plan: Plan) -> str:

@@ -200,10 +200,11 @@ class Supervisor:
         return None
 
     def _copy(self) -> None:
-        """Bring what is new in the journal to the container's log."""
+        """Bring what is new in the journal to the container's log; half a line may be taken back yet."""
         with open("events.jsonl", "rb") as file:  # noqa: PTH123 - as above
             file.seek(self.copied)
             data = file.read()
+            data = data[: data.rfind(b"\n") + 1]
         self.copied += len(data)
         self._say(data)
 

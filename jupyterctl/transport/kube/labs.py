@@ -234,6 +234,6 @@ class Labs(Linked):
         """None that rsync could speak through: pods rarely have it, and files go one by one then."""
         return ["false"]
 
-    def make_lab(self, report: Callable[[Step], object]) -> None:  # noqa: ARG002 - there is nothing to report
+    def make_environment(self, name: str, report: Callable[[Step], object]) -> None:  # noqa: ARG002 - nothing is made
         """An image has JupyterLab, or has it not."""
         raise TargetError(f"`{self.settings.image}` has no JupyterLab", "take an image that has it")

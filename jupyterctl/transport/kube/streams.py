@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...errors import TargetError, UnreachableError
-from .api import Cluster
+from .api import Cluster, MissingError
 
 STDIN, STDOUT, STDERR, STATUS = range(4)
 PROTOCOL = "v4.channel.k8s.io"
 UNAUTHORIZED = 401
+_GONE = ("container not found", "completed pod", "not running")
+"""How nodes say that a pod's container has ended."""
 BLOCK = 1 << 18
 """Bytes that are sent at once."""
 OPEN_SECONDS = 10.0
@@ -39,6 +41,8 @@ def connect(cluster: Cluster, pod: str, verb: str, query: Sequence[tuple[str, st
             said = json.loads(body).get("message", body)
         except (json.JSONDecodeError, AttributeError):
             said = body or str(error)
+        if any(word in said for word in _GONE):
+            raise MissingError(said) from error
         raise cluster.refused(error.status_code, said) from error
     except (websocket.WebSocketException, OSError) as error:
         raise cluster.silent(error) from error

@@ -9,9 +9,9 @@ from contextlib import suppress
 from paramiko import ChannelException, SFTPClient, SSHException
 
 from .channels import SessionChannel
-from .stream import ChannelStream
+from .stream import ChannelStream, ChannelTerminal
 from .transport import FastTransport
-from .way import ClosedError, Destination, RefusedError
+from .way import ClosedError, Destination, RefusedError, Screen
 
 OPEN_SECONDS = 30.0
 """How long the machine may take to start a command or a file session."""
@@ -40,6 +40,10 @@ class ParamikoWay:
     def execute(self, command: str) -> ChannelStream:
         """Start a command line in the person's login shell there, without a terminal."""
         return ChannelStream(self._session(), command)
+
+    def terminal(self, command: str, screen: Screen) -> ChannelTerminal:
+        """The same with a terminal."""
+        return ChannelTerminal(self._session(), command, screen)
 
     def files(self) -> SFTPClient:
         """A new SFTP session; its owner closes it."""
