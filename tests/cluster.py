@@ -37,6 +37,7 @@ class Space:
         self.name = f"jupyterctl-test-{uuid.uuid4().hex[:8]}"
         self.image = os.environ[IMAGE]
         self.proxy: Proxy | None = None
+        self._volumes: list[str] = []
         self.cluster = Cluster(os.environ[ADMIN], None, self.name)
 
     def open(self) -> Space:
@@ -52,6 +53,8 @@ class Space:
         if self.proxy is not None:
             self.proxy.close()
         self.cluster.ask(self.cluster.core.delete_namespace, self.name, grace_period_seconds=0)
+        for volume in self._volumes:
+            self.cluster.ask(self.cluster.core.delete_persistent_volume, volume)
 
     def kubeconfig(self, of: str = ADMIN) -> Path:
         """A kubeconfig of a user, through a proxy that can be cut where there is one."""
@@ -93,6 +96,34 @@ class Space:
             "subjects": [{"kind": "User", "name": "dev"}],
         }
         self.cluster.ask(api.create_namespaced_role_binding, self.name, binding)
+
+    def volume(self, claim: str, folder: Path) -> None:
+        """A folder of the cluster's one node as a volume for a claim of the namespace."""
+        self.cluster.ask(
+            self.cluster.core.create_persistent_volume,
+            {
+                "metadata": {"name": f"{self.name}-{claim}"},
+                "spec": {
+                    "capacity": {"storage": "1Gi"},
+                    "accessModes": ["ReadWriteOnce"],
+                    "storageClassName": "",
+                    "persistentVolumeReclaimPolicy": "Retain",
+                    "hostPath": {"path": str(folder), "type": "DirectoryOrCreate"},
+                    "claimRef": {"namespace": self.name, "name": claim},
+                },
+            },
+        )
+        self._volumes.append(f"{self.name}-{claim}")
+
+    def token(self, name: str) -> str:
+        """A lab's, out of its Secret."""
+        import base64
+
+        from jupyterctl.transport.kube import lab_manifest
+
+        called = lab_manifest.called(name)
+        data = self.cluster.ask(self.cluster.core.read_namespaced_secret, called, self.name)["data"]
+        return base64.b64decode(data[lab_manifest.TOKEN]).decode()
 
     def pods(self, **labels: str) -> list[dict[str, Any]]:
         """The pods with our labels, the oldest first."""
