@@ -146,15 +146,13 @@ class Keeper:
             conversation.become(stream)
         elif do in {"put", "get", "terminal"}:
             carry = terminals.carry if do == "terminal" else self._copy
-            yield from carry(holding, request, conversation)
+            yield from carry(_machine(holding, conversation.ask), request, conversation)
         else:
             raise ConfigError(f"a keeper knows no `{do}`", "end it: it is of another version")
 
     @staticmethod
-    def _copy(holding: Holding, request: dict[str, Any], conversation: Conversation) -> Iterator[tuple[str, Any]]:
+    def _copy(carrier: Carrier, request: dict[str, Any], conversation: Conversation) -> Iterator[tuple[str, Any]]:
         from pathlib import Path
-
-        carrier = _machine(holding, conversation.ask)
 
         def progress(done: int, size: int) -> None:
             conversation.write({"progress": [done, size]})
