@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from .places import Kept, Who
 STOP = "import os, signal, sys; os.kill(int(sys.argv[1]), getattr(signal, sys.argv[2]))"
 LAB = """
 import os
-parents = {}
 for pid in filter(str.isdigit, os.listdir("/proc")):
     command = open(f"/proc/{pid}/cmdline").read()
     if "/lab.py" in command:
@@ -113,7 +112,5 @@ class PodServers:
         try:
             yield
         finally:
-            try:
+            with suppress(StopIteration, IndexError, TargetError):  # it was ended meanwhile
                 self._signal(who, "SIGCONT")
-            except (StopIteration, IndexError, TargetError):
-                pass  # it was ended meanwhile
