@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import subprocess
 import threading
 import uuid
 from collections.abc import Iterator
@@ -17,11 +18,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import yaml
 
+from jupyterctl.errors import TargetError
 from jupyterctl.transport.kube.api import Cluster
 
-from .conftest import need
+from .conftest import PATIENCE, need, wait_for
 
 ADMIN, DEV, IMAGE = "JUPYTERCTL_TEST_KUBECONFIG", "JUPYTERCTL_TEST_DEV_KUBECONFIG", "JUPYTERCTL_TEST_IMAGE"
 
@@ -43,8 +46,6 @@ class Space:
     def open(self) -> Space:
         """Make the namespace, and wait for the account that its pods have."""
         self.cluster.ask(self.cluster.core.create_namespace, {"metadata": {"name": self.name}})
-        from .conftest import wait_for
-
         wait_for(lambda: self.cluster.ask(self.cluster.core.list_namespaced_service_account, self.name)["items"])
         return self
 
@@ -139,6 +140,35 @@ class Space:
         from jupyterctl.transport.kube import streams
 
         return streams.run(self.cluster, pod, ["python3", "-c", code, *arguments]).decode()
+
+
+@contextmanager
+def api_server_stopped() -> Iterator[None]:
+    """The API server of a cluster whose process this machine has is ended, and started again as it was."""
+    need("kubernetes", os.environ.get(ADMIN), f"{ADMIN} names no kubeconfig of a test cluster")
+    server = next((one for one in psutil.process_iter(["name"]) if one.info["name"] == "kube-apiserver"), None)
+    need("apiserver", server is not None and os.geteuid() == 0, "the API server is not this machine's to stop")
+    assert server is not None
+    command, folder, variables = server.cmdline(), server.cwd(), server.environ()
+    log = os.open(Path(f"/proc/{server.pid}/fd/2").readlink(), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    server.terminate()
+    psutil.wait_procs([server], PATIENCE)
+    try:
+        yield
+    finally:
+        subprocess.Popen(
+            command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+        os.close(log)
+        cluster = Cluster(os.environ[ADMIN], None, None)
+        wait_for(lambda: _answers(cluster))
+
+
+def _answers(cluster: Cluster) -> bool:
+    with suppress(TargetError):
+        cluster.ask(cluster.core.list_namespace)
+        return True
+    return False
 
 
 class Proxy:
