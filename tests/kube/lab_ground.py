@@ -10,26 +10,16 @@ from urllib.parse import parse_qs, urlsplit
 
 from jupyterctl.core.session import Session
 from jupyterctl.core.status import Status
-from jupyterctl.transport.kube import lab_manifest
+from jupyterctl.transport.kube import doctor, lab_manifest
 from tests.cluster import ADMIN, Space
 from tests.conftest import PATIENCE
 
 NAME = "there"
-RIGHTS = (
-    ("apps", "statefulsets", "get,list,create,update,delete"),
-    ("", "secrets", "get,create,update"),
-    ("", "pods", "get,list,delete"),
-    ("", "pods/log", "get"),
-    ("", "pods/exec,pods/portforward", "get,create"),
-    ("", "events", "list"),
+RIGHTS, TO_END_BY_ITSELF = (
+    [(group, ",".join(resources), ",".join(verbs)) for group, resources, verbs in rules]
+    for rules in (doctor.LABS, doctor.IDLE)
 )
-"""What the documentation asks a cluster's owner for."""
-TO_END_BY_ITSELF = (
-    ("", "serviceaccounts", "create"),
-    ("rbac.authorization.k8s.io", "roles,rolebindings", "create"),
-    ("apps", "statefulsets/scale", "patch"),
-)
-"""And for labs that end by themselves."""
+"""What a cluster's owner is asked for."""
 
 
 class Lab:
