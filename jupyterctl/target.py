@@ -137,6 +137,14 @@ class Queueing(Protocol):
 
 
 @runtime_checkable
+class Rehearsing(Protocol):
+    """A target that makes objects of a run, and can show them before it does."""
+
+    def manifest(self, run: Run, bundle: Bundle, plan: Plan) -> str:
+        """What `submit` would make, as YAML documents; no secret stands in it."""
+
+
+@runtime_checkable
 class Preparing(Protocol):
     """A target that may have to fetch something before it can plan."""
 

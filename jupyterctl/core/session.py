@@ -438,6 +438,12 @@ class Session:
         run = prepare.run_of(prepared, prepared.request.given)
         return runs.create(self.store, run, prepared.notebook.path)
 
+    def rehearse(self, prepared: Prepared) -> str:
+        """What running it would make at the target, as YAML; nothing is made."""
+        from . import prepare, runs
+
+        return runs.rehearse(prepare.run_of(prepared, prepared.request.given), prepared.notebook.path)
+
     def submit(self, run: Run) -> Run:
         """Start a run at its target, detached."""
         from . import runs
