@@ -21,6 +21,7 @@ from .model import (
     Bundle,
     Check,
     Dial,
+    Facts,
     Fate,
     Link,
     Listing,
@@ -109,6 +110,14 @@ class Target(Protocol):
 
     def discard(self, handle: dict[str, str]) -> None:
         """Remove the run's directory at the target."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A target whose place says more of a server than how it is."""
+
+    def facts(self, name: str) -> Facts:
+        """What it says of a profile's server now; nothing where there is none."""
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from ..core.plain import printable
 from ..core.session import Session
 from ..core.status import Kernels, Link, Overview, Status
 from ..core.words import ago, since
@@ -96,6 +97,8 @@ def _layers(server: Status) -> list[tuple[str, str]]:
         ("kernels", _kernels(server.health.kernels) if server.health.kernels else ""),
         ("folder", server.root or ""),
         ("version", f"JupyterLab {server.version}" if server.version else ""),
+        *server.facts.items(),
+        *(("event", printable(event)) for event in server.events),
     ]
     return [row for row in rows if row[1]]
 

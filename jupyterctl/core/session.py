@@ -17,7 +17,7 @@ from ..errors import MissingLibraryError, UsageError
 if TYPE_CHECKING:
     from ..environments.environment import Environment
     from ..environments.solve import Step
-    from ..model import Event, Kernel, Phase, Profile, Run, RunOptions, Server
+    from ..model import Event, Facts, Kernel, Phase, Profile, Run, RunOptions, Server
     from ..schema import Field
     from ..store import Store
     from .authoring import Candidate
@@ -167,6 +167,12 @@ class Session:
         from . import status
 
         return status.status(self.cwd, name, lambda: self.store)
+
+    def facts(self, name: str) -> Facts:
+        """What a server's place says of it beside its state."""
+        from . import status
+
+        return status.facts(self._place(name))
 
     def glance(self, name: str) -> Status:
         """The same as `status`, of a server that has just been started, found or brought back."""

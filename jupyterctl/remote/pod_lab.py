@@ -16,11 +16,13 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import contained_lab
 
 LAB, PORT = 8888, 8889
+START = "/start"
 HOME, RUNTIME = "/jupyterctl/home", "/jupyterctl/runtime"
 MARK, LAST_WORDS, IDLE = "/jupyterctl/idle", "/dev/termination-log", "idle"
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -32,8 +34,11 @@ class Readiness(BaseHTTPRequestHandler):
     """Answers as the lab does to `GET /api`, without its words."""
 
     def do_GET(self) -> None:
-        """200 where the lab answers, else 503."""
-        self.send_response(200 if answers() else 503)
+        """200 where the lab answers, else 503; START is answered as soon as it does, and later where it does not."""
+        until = time.monotonic() + (SECONDS - 1 if self.path == START else 0)
+        while not (there := answers()) and time.monotonic() < until:
+            time.sleep(0.1)
+        self.send_response(200 if there else 503)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -63,7 +68,7 @@ def answers() -> bool:
     """Whether the lab does; a base URL of its own, or a login page, is an answer too."""
     connection = http.client.HTTPConnection("127.0.0.1", LAB, timeout=SECONDS)
     try:
-        connection.request("GET", "/api")
+        connection.request("GET", "/api?no_track_activity=1")
         return connection.getresponse().status < FAILED
     except (OSError, http.client.HTTPException):
         return False

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import need
 
-from .places import LocalServers, frozen
+from .places import LocalServers, Who, frozen
 
 
 class ScreenServers(LocalServers):
@@ -31,7 +31,7 @@ class ScreenServers(LocalServers):
         monkeypatch.setenv("SCREENDIR", str(sockets))
 
     @contextmanager
-    def freeze(self, pid: int) -> Iterator[None]:
+    def freeze(self, who: Who) -> Iterator[None]:
         """screen lets a stopped process go on, so it is stopped with it."""
-        with frozen(pid, tmux=True):
+        with frozen(int(who), tmux=True):
             yield

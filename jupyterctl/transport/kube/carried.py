@@ -30,6 +30,8 @@ AGAIN_SECONDS = 0.5
 """Between two dials of a pod that is there and refuses."""
 REFUSAL_SECONDS = 0.3
 """How long a pod may take to refuse, once its node has begun to listen for us."""
+GLANCE_SECONDS = 0.02
+"""Between looks at what the client goes on to say meanwhile."""
 FIRST_SECONDS = 10.0
 """How long the node may take to begin."""
 CHUNK = 1 << 16
@@ -65,6 +67,8 @@ class Carried:
         self._frames: Any = None
         self._begun: set[int] = set()
         """Channels whose first frame, which names the port, has come."""
+        self._taken = 0
+        """Bytes of the client that the pod has had before it answered."""
         self._quiet = self._over = self._ended = False
         """Whether the client says no more, the pod, and nobody."""
         self._last = time.monotonic()
@@ -79,12 +83,7 @@ class Carried:
         self._way.pump.watch(self._client, READ, self._first)
 
     def _first(self, _events: int) -> None:
-        try:
-            data = self._client.recv(CHUNK, socket.MSG_PEEK)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
+        data = self._said()
         self._way.pump.watch(self._client, 0, self._first)
         if not data:
             self._client.close()
@@ -93,6 +92,12 @@ class Carried:
             self._way.dialling.submit(self._dial, data)
         except RuntimeError:  # the way has just ended
             self._lost()
+
+    def _said(self) -> bytes:
+        """What the client says, left where it is; nothing where it is gone."""
+        with suppress(OSError):
+            return self._client.recv(CHUNK, socket.MSG_PEEK)
+        return b""
 
     def _dial(self, data: bytes) -> None:
         """Until a pod takes what the client says, or it is clear that none will."""
@@ -104,7 +109,7 @@ class Carried:
                     return
                 reason = self._way.await_pod(deadline) or (reason if time.monotonic() > deadline else "")
                 if reason:
-                    self._refused(reason)
+                    self._refused(f"{reason[:1].upper()}{reason[1:]}.")
                     return
                 self._way.closed.wait(AGAIN_SECONDS)
         except UnreachableError:
@@ -132,33 +137,44 @@ class Carried:
         if reason:
             websocket.shutdown()
             return reason
-        self._carry(websocket, len(data))
+        self._carry(websocket)
         return ""
 
     def _proved(self, websocket: Any, data: bytes) -> str:
-        """Give the pod the first bytes; why it refuses, empty where it does not."""
-        self._begun = set()
-        self._socket, self._ahead = websocket.sock, b""
+        """Give the pod the first bytes, and those that follow meanwhile; why it refuses, empty where it does not."""
+        self._begun, self._ahead, self._taken = set(), b"", 0
+        self._socket = websocket.sock
         self._frames = _frames(self._received)
-        self._socket.settimeout(FIRST_SECONDS)
-        self._socket.sendall(_frame(bytes([DATA]) + data))
+        self._offer(data)
         deadline = time.monotonic() + FIRST_SECONDS
         while not self._to_client and time.monotonic() < deadline:
-            waits = min(deadline - time.monotonic(), REFUSAL_SECONDS if len(self._begun) > 1 else FIRST_SECONDS)
-            if not self._ahead and not _readable(self._socket, waits):
-                break
-            channel, part = self._next()
+            began = len(self._begun) > 1
+            try:
+                channel, part = self._next()
+            except _WAIT:
+                _readable(self._socket, GLANCE_SECONDS)
+                self._offer(self._said())
+                if not began and len(self._begun) > 1:
+                    deadline = time.monotonic() + REFUSAL_SECONDS
+                continue
             if channel == ERROR:
                 return part.decode("utf-8", "replace")
             self._to_client += part
         return "" if self._to_client or len(self._begun) > 1 else "its node does not answer"
 
-    def _carry(self, websocket: Any, taken: int) -> None:
+    def _offer(self, data: bytes) -> None:
+        """Send what the pod has not had yet."""
+        if len(data) > self._taken:
+            self._socket.settimeout(FIRST_SECONDS)
+            self._socket.sendall(_frame(bytes([DATA]) + data[self._taken :]))
+            self._taken = len(data)
+        self._socket.setblocking(False)
+
+    def _carry(self, websocket: Any) -> None:
         """What was looked at is taken; from now on the pump's thread has both sides."""
         with suppress(BlockingIOError):
-            self._client.recv(taken)
+            self._client.recv(self._taken)
         self._websocket = websocket
-        self._socket.setblocking(False)
         if not self._way.carrying(self):
             self.end()
             return
@@ -332,8 +348,6 @@ def _frames(receive: Callable[[int], bytes]) -> Any:
 
 def _readable(sock: Any, seconds: float) -> bool:
     """Whether something comes within so many seconds."""
-    if isinstance(sock, ssl.SSLSocket) and sock.pending():
-        return True
     waiting = select.poll()
     waiting.register(sock, select.POLLIN)
     return bool(waiting.poll(max(0.0, seconds) * 1000))

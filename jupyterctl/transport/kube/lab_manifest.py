@@ -30,8 +30,8 @@ PORT, READY = 8888, 8889
 """Where the lab listens, on the pod's loopback, and where `remote.pod_lab` says that it does."""
 GRACE_SECONDS = 20
 """How long a lab may take to end its kernels."""
-STARTUP_SECONDS = 86400
-"""How long the cluster lets a lab come up; who starts it is less patient, and says so."""
+STARTUP_TRIES = 8640
+"""How often the cluster asks a lab that comes up, each time for ten seconds; who starts it is less patient."""
 _VOLUME = "work"
 
 
@@ -92,11 +92,11 @@ def stateful_set(name: str, settings: Any, *, account: str | None) -> Object:
 
 
 def _pod(name: str, settings: Any, account: str | None) -> Object:
-    asked = {"httpGet": {"path": "/api", "port": READY}, "timeoutSeconds": 11}
+    ready, start = ({"httpGet": {"path": path, "port": READY}, "timeoutSeconds": 11} for path in ("/api", "/start"))
     container = {
         "command": [settings.python, f"{OWN}/{POD_LAB.name}", folder(settings), called(name), *_flags(settings)],
-        "startupProbe": {**asked, "periodSeconds": 1, "failureThreshold": STARTUP_SECONDS},
-        "readinessProbe": {**asked, "periodSeconds": 5, "failureThreshold": 3},
+        "startupProbe": {**start, "periodSeconds": 1, "failureThreshold": STARTUP_TRIES},
+        "readinessProbe": {**ready, "periodSeconds": 2, "failureThreshold": 3},
         "terminationMessagePolicy": "File",
     }
     env = {"JUPYTER_TOKEN_FILE": f"{OWN}/{TOKEN}", "JUPYTER_RUNTIME_DIR": f"{ROOT}/runtime"}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from ...errors import TargetError
-from ...model import Dial, Listing, Phase, Profile, Server, ServerSpec
+from ...model import Dial, Facts, Listing, Phase, Profile, Server, ServerSpec
 from ..linked import Linked
 from .api import Cluster
 
@@ -139,6 +139,13 @@ class Labs(Linked):
         data, end = lab_log.tail(self.cluster, name, offset)
         self._asked = end, time.monotonic()
         return data, end
+
+    def facts(self, name: str) -> Facts:
+        """Image, pod, node, restarts, what it uses, events."""
+        from .lab_facts import facts
+
+        lab = self.lab(name)
+        return facts(self.cluster, lab) if lab is not None and lab.wanted else Facts()
 
     def shell(self, server: Server | None, near: Path) -> list[str]:  # noqa: ARG002 - what is near is near here
         """A shell in its pod, by the API's exec."""

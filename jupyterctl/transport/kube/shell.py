@@ -1,8 +1,8 @@
 """A shell in a lab's pod, for a person: `python -m jupyterctl.transport.kube.shell ORDER`.
 
 ORDER is JSON: the cluster, the pod, the folder to be in. The terminal's keys go through unchanged, and its size
-follows. Without a terminal the shell executes what it is given; it is told the length, for the protocol that old servers
-speak knows no end of input.
+follows. Without a terminal the shell executes what it is given; it is told the length, for the protocol that old
+servers speak knows no end of input.
 """
 
 from __future__ import annotations
