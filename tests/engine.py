@@ -38,13 +38,23 @@ def client(url: str = f"unix://{SOCKET}") -> Any:
     return DockerClient(base_url=url, version="auto")
 
 
+def pings(url: str) -> bool:
+    """Whether an engine answers there."""
+    try:
+        return bool(client(url).ping())
+    except Exception:  # noqa: BLE001 - whatever it is, there is none
+        return False
+
+
+def is_root() -> bool:
+    """Whether engines of the test's own may be started."""
+    return os.geteuid() == 0
+
+
 @cache
 def answers() -> bool:
     """Whether there is an engine that we may use."""
-    try:
-        return bool(client().ping())
-    except Exception:  # noqa: BLE001 - whatever it is, there is none
-        return False
+    return pings(f"unix://{SOCKET}")
 
 
 @cache
@@ -53,7 +63,7 @@ def has_image() -> bool:
     return bool(IMAGE) and any(IMAGE in image.tags for image in client().images.list())
 
 
-BARE = "jupyterctl-test/bare:1"
+BARE = "localhost/jupyterctl-test/bare:1"
 """An image with nothing in it: with folders of this machine mounted, it has this machine's Python."""
 
 
@@ -64,7 +74,9 @@ def bare(api: Any) -> None:
     try:
         api.images.get(BARE)
     except ImageNotFound:
-        api.api.import_image_from_data(_root(), *BARE.split(":"))
+        repository, tag = BARE.split(":")
+        made = json.loads(api.api.import_image_from_data(_root(), repository, tag).splitlines()[-1])
+        api.images.get(made["status"]).tag(repository, tag)  # not every engine has given it the name
 
 
 def _root() -> bytes:
