@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import socket
+import sys
 import tarfile
 import tempfile
 import threading
@@ -37,19 +38,70 @@ def client(url: str = f"unix://{SOCKET}") -> Any:
     return DockerClient(base_url=url, version="auto")
 
 
+def pings(url: str) -> bool:
+    """Whether an engine answers there."""
+    try:
+        return bool(client(url).ping())
+    except Exception:  # noqa: BLE001 - whatever it is, there is none
+        return False
+
+
+def is_root() -> bool:
+    """Whether engines of the test's own may be started."""
+    return os.geteuid() == 0
+
+
 @cache
 def answers() -> bool:
     """Whether there is an engine that we may use."""
-    try:
-        return bool(client().ping())
-    except Exception:  # noqa: BLE001 - whatever it is, there is none
-        return False
+    return pings(f"unix://{SOCKET}")
 
 
 @cache
 def has_image() -> bool:
     """Whether the image is on it."""
     return bool(IMAGE) and any(IMAGE in image.tags for image in client().images.list())
+
+
+BARE = "localhost/jupyterctl-test/bare:1"
+"""An image with nothing in it: with folders of this machine mounted, it has this machine's Python."""
+
+
+def bare(api: Any) -> None:
+    """Have that image on an engine."""
+    from docker.errors import ImageNotFound
+
+    try:
+        api.images.get(BARE)
+    except ImageNotFound:
+        repository, tag = BARE.split(":")
+        made = json.loads(api.api.import_image_from_data(_root(), repository, tag).splitlines()[-1])
+        api.images.get(made["status"]).tag(repository, tag)  # not every engine has given it the name
+
+
+def _root() -> bytes:
+    """A root file system, as an archive: folders that programs expect, and links as this machine has them."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for name in ("tmp", "etc", "usr", "root"):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            tar.addfile(folder)
+        for name in LINKED:
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, str(Path(f"/{name}").readlink())
+            tar.addfile(link)
+        users = b"root:x:0:0:root:/root:/bin/sh\n"
+        file = tarfile.TarInfo("etc/passwd")
+        file.size = len(users)
+        tar.addfile(file, io.BytesIO(users))
+    return made.getvalue()
+
+
+SYSTEM = [name for name in ("bin", "lib", "lib64", "sbin") if Path(f"/{name}").exists()]
+LINKED = [name for name in SYSTEM if Path(f"/{name}").is_symlink()]
+MOUNTED = ["/usr", "/etc/ld.so.cache", *(f"/{name}" for name in SYSTEM if name not in LINKED), sys.prefix]
+MOUNTED += [prefix for prefix in [sys.base_prefix] if not Path(prefix).is_relative_to("/usr")]
 
 
 def need_engine() -> None:
@@ -68,7 +120,8 @@ class Ground:
 
     def open(self) -> Ground:
         """Have the engine at a socket of the test's own."""
-        need_engine()
+        if self.socket == SOCKET:
+            need_engine()
         self.client = client(f"unix://{self.socket}")
         self.relay = Relay(self.folder / "engine.sock", self.socket)
         known = self.folder / "home/cache/images"
@@ -85,9 +138,16 @@ class Ground:
 
     def profile(self, **settings: object) -> str:
         """A profile of it, as TOML."""
-        own = {"engine": f"unix://{self.relay.path}", "image": IMAGE, "pull": "never", "owner": self.owner}
-        lines = (f"{name} = {json.dumps(value)}\n" for name, value in {**own, **settings}.items())
-        return 'kind = "docker"\n' + "".join(lines)
+        import tomli_w
+
+        own = {"kind": "docker", "engine": f"unix://{self.relay.path}", "owner": self.owner}
+        return tomli_w.dumps({**own, "image": IMAGE, "pull": "never", **settings})
+
+    def bare(self, **settings: Any) -> str:
+        """A profile of an image without anything, with this machine's Python and environment in it."""
+        bare(self.client)
+        mounts = [f"{path}:{path}:ro" for path in MOUNTED] + settings.pop("mounts", [])
+        return self.profile(**{"image": BARE, "python": sys.executable, "mounts": mounts, **settings})
 
     def containers(self) -> list[Any]:
         """All of this owner, stopped ones too."""
@@ -145,12 +205,23 @@ def _archive(container: Any, path: str) -> tarfile.TarFile:
 class Relay:
     """A socket that leads to another one, until it is cut off."""
 
-    def __init__(self, path: Path, to: str) -> None:
-        self.path, self.to = path, to
+    def __init__(self, at: Path | tuple[str, int], to: str) -> None:
+        self.at, self.to = at, to
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
         self._listen()
+
+    @property
+    def path(self) -> str:
+        """Of a socket of the file system."""
+        return str(self.at)
+
+    @property
+    def port(self) -> int:
+        """Of one of a network."""
+        assert self._listener is not None
+        return int(self._listener.getsockname()[1])
 
     @contextmanager
     def cut(self) -> Iterator[None]:
@@ -165,7 +236,8 @@ class Relay:
         """For good, unless it is opened again."""
         listener, self._listener = self._listener, None
         if listener is not None:
-            self.path.unlink()
+            if isinstance(self.at, Path):
+                self.at.unlink()
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()
         with self._lock:
@@ -174,8 +246,8 @@ class Relay:
                     end.shutdown(socket.SHUT_RDWR)
 
     def _listen(self) -> None:
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.path))
+        self._listener = socket.socket(socket.AF_UNIX if isinstance(self.at, Path) else socket.AF_INET)
+        self._listener.bind(str(self.at) if isinstance(self.at, Path) else self.at)
         self._listener.listen(64)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 

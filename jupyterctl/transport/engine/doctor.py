@@ -56,7 +56,8 @@ def _folders(profile: Profile, settings: recipe.Settings, at: Engine) -> Iterato
     """Those of the profile, where they are on this machine."""
     wanted = recipe.binds(settings, recipe.base(profile.sources, "mounts"))
     if settings.workdir is not None:
-        wanted.insert(0, recipe.bind(settings.workdir, recipe.base(profile.sources, "workdir")))
+        source = recipe.folder(settings.workdir, recipe.base(profile.sources, "workdir"))
+        wanted.insert(0, recipe.Bind(source=source, target=source if source.startswith("/") else recipe.WORK))
     for one in wanted:
         how = "read-only" if one.read_only else "writable"
         if one.volume or not at.here or Path(one.source).exists():

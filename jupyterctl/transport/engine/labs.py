@@ -63,7 +63,7 @@ class EngineLabs:
             return spec.root
         if self.settings.workdir is None:
             return str(spec.near) if self.engine.here else f"jupyterctl-{spec.name}"
-        return recipe.bind(self.settings.workdir, recipe.base(self.profile.sources, "workdir")).source
+        return recipe.folder(self.settings.workdir, recipe.base(self.profile.sources, "workdir"))
 
     # -- those there are -----------------------------------------------------------------------------------------
 

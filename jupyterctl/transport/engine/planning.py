@@ -42,7 +42,7 @@ def folders(profile: Profile, engine: Engine, needs: Needs) -> tuple[list[recipe
     binds = recipe.binds(settings, recipe.base(profile.sources, "mounts"))
     if settings.workdir is None or needs.isolated:
         return binds, None
-    source = recipe.bind(settings.workdir, recipe.base(profile.sources, "workdir")).source
+    source = recipe.folder(settings.workdir, recipe.base(profile.sources, "workdir"))
     work = recipe.work(source, engine)
     beneath = engine.here and not work.volume and needs.notebook.is_relative_to(work.source)
     return [work, *binds], str(needs.notebook.parent) if beneath else work.target

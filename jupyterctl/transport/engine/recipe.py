@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 OURS = "/jupyterctl"
 """Folder of the container that is ours."""
 HOME = f"{OURS}/home"
+WORK = "/work"
+"""Where a volume is that notebooks work in."""
 SERVER, OWNER, RUN, SETTINGS, ROOT, PORT = (
     f"jupyterctl/{name}" for name in ("server", "owner", "run", "settings", "root", "port")
 )
@@ -86,12 +88,16 @@ def bind(text: str, base: Path) -> Bind:
     target, _, mode = rest.partition(":")
     if target in {"ro", "rw"} and not mode:
         target, mode = "", target
-    if source.startswith(("/", "~", ".")):
-        source = os.path.normpath(base / Path(source).expanduser())
+    source = folder(source, base)
     target = target or source
     if mode not in {"", "ro", "rw"} or not source or not PurePosixPath(target).is_absolute():
         raise ConfigError(f"`{text}` is no mount", "write it like /data, ~/data:/data:ro or VOLUME:/data")
     return Bind(source=source, target=target, read_only=mode == "ro")
+
+
+def folder(text: str, base: Path) -> str:
+    """A folder's absolute path; the name of a volume as it is."""
+    return os.path.normpath(base / Path(text).expanduser()) if text.startswith(("/", "~", ".")) else text
 
 
 def binds(settings: Settings, base: Path) -> list[Bind]:
@@ -99,16 +105,16 @@ def binds(settings: Settings, base: Path) -> list[Bind]:
     return [bind(text, base) for text in settings.mounts]
 
 
-def work(folder: str, engine: Engine) -> Bind:
+def work(source: str, engine: Engine) -> Bind:
     """The folder to work in, at the same path in the container, so that paths mean the same; a volume at `/work`.
 
     TargetError where it is not there.
     """
-    if not folder.startswith("/"):
-        return Bind(source=folder, target="/work")
-    if engine.here and not Path(folder).is_dir():
-        raise TargetError(f"the folder `{folder}` is not there", "make it, or correct `workdir`")
-    return Bind(source=folder, target=folder)
+    if not source.startswith("/"):
+        return Bind(source=source, target=WORK)
+    if engine.here and not Path(source).is_dir():
+        raise TargetError(f"the folder `{source}` is not there", "make it, or correct `workdir`")
+    return Bind(source=source, target=source)
 
 
 def within(program: str, wanted: list[Bind]) -> bool:

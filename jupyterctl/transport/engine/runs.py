@@ -27,6 +27,7 @@ NEWS_SECONDS = 0.5
 """How long to wait for news of a run whose journal is asked for again."""
 KILL_SECONDS = 10.0
 _LIVE = {"running", "paused", "restarting"}
+_GONE = {"removing", "dead"}
 _KILLED = 137
 
 
@@ -133,12 +134,13 @@ class EngineRuns:
     # -- meanwhile -----------------------------------------------------------------------------------------------
 
     def _container(self, handle: dict[str, str]) -> Container | None:
-        """The run's container, None where there is none; one that is somebody else's is not it."""
+        """The run's container, None where there is none: somebody else's is not it, nor one that is being removed."""
         from .client import container
 
         found = container(of_handle(handle), handle["container"])
-        mine = found is not None and found.labels.get(recipe.OWNER) == handle["owner"] and recipe.RUN in found.labels
-        return found if mine else None
+        if found is None or found.status in _GONE or recipe.RUN not in found.labels:
+            return None
+        return found if found.labels.get(recipe.OWNER) == handle["owner"] else None
 
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
         """The log's bytes from the offset on. Asked again for what comes next, it waits a moment for it."""
@@ -173,19 +175,19 @@ class EngineRuns:
             if not gone and again and not reading.followed:
                 reading.follow(container)
         data = reading.take(offset)
-        return data + (self._rest(container, offset + len(data)) if gone else b""), gone
+        return data + (self._rest(container, handle, offset + len(data)) if gone else b""), gone
 
     @staticmethod
-    def _rest(container: Container, offset: int) -> bytes:
+    def _rest(container: Container, handle: dict[str, str], offset: int) -> bytes:
         """What the journal's file has beyond the log, which an engine that was killed may have cut short."""
         from ..contained import RUN
         from .archive import read
+        from .client import words
 
-        try:
+        with suppress(FileNotFoundError, TargetError), words(of_handle(handle)):
             (data,) = read(container, f"{RUN}/events.jsonl").values()
-        except FileNotFoundError:
-            return b""
-        return data[offset:]
+            return data[offset:]
+        return b""
 
     def fate(self, handle: dict[str, str]) -> Fate | None:
         """What the engine knows of a run that left no last word."""
@@ -201,15 +203,19 @@ class EngineRuns:
             return Fate(state=RunState.LOST, name="NotStarted", value=state["Error"])
         code = state.get("ExitCode")
         how = "was killed, by somebody or with its engine" if code == _KILLED else f"ended with code {code}"
-        last = self._complaint(container)
+        last = self._complaint(container, handle)
         kept = f": {last}" if last else "; the notebook is kept as far as it was saved"
         return Fate(state=RunState.LOST, name="ContainerEnded", value=f"its container {how}{kept}")
 
     @staticmethod
-    def _complaint(container: Container) -> str:
+    def _complaint(container: Container, handle: dict[str, str]) -> str:
         """The last that it said past its own log, as a Python does that is too old for it."""
-        lines = container.logs(stdout=False, stderr=True, tail=5).decode("utf-8", "replace").strip().splitlines()
-        return lines[-1].strip() if lines else ""
+        from .client import words
+
+        with suppress(TargetError), words(of_handle(handle)):
+            lines = container.logs(stdout=False, stderr=True, tail=5).decode("utf-8", "replace").strip().splitlines()
+            return lines[-1].strip() if lines else ""
+        return ""
 
     # -- afterwards ----------------------------------------------------------------------------------------------
 
