@@ -33,7 +33,7 @@ class Session:
         pairs = [socket.socketpair() for _ in range(3)]
         self._in, self._out, self._err = (ours for ours, _ in pairs)
         try:
-            self._control = mux.connect(path)
+            self._control = mux.dial(path)
             mux.session(self._control, command, [theirs.fileno() for _, theirs in pairs], subsystem=subsystem)
         except OSError as error:
             for each in (self._in, self._out, self._err):
