@@ -66,14 +66,14 @@ class Session:
             self.opened.set()
 
     def _complain(self, _events: int) -> None:
-        data = b""
-        with suppress(BlockingIOError):
-            try:
-                data = self._err.recv(1 << 16)
-            except ConnectionError:
-                data = b""
-            if not data:
-                self._pump.watch(self._err, 0, self._complain)
+        try:
+            data = self._err.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:  # reset, or let go of by another thread just now
+            data = b""
+        if not data:
+            self._pump.watch(self._err, 0, self._complain)
         self._tail += data
         del self._tail[:-ERROR_BYTES]
 
