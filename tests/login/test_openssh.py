@@ -181,6 +181,19 @@ def test_commands(way: OpenSSHWay) -> None:
     stream.close()
 
 
+def test_commands_let_go_of_in_the_middle_of_a_complaint_end_nothing(way: OpenSSHWay) -> None:
+    def use(_: int) -> bytes:
+        stream = way.execute("echo complaint >&2; echo out; echo more >&2")
+        try:
+            return stream.read(100)
+        finally:
+            stream.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(use, range(160))) == {b"out\n"}
+    assert not way.closed.is_set()
+
+
 def test_a_command_that_is_still_running_has_no_status(way: OpenSSHWay) -> None:
     stream = way.execute("sleep 1000")
     assert stream.wait(0) is None
