@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from .forwarders import OURS, Forwarder, forwarder
 from .lines import Line
@@ -40,19 +41,41 @@ def staying(line: Line, kinds: Sequence[str], table: Table, *, quick: bool) -> N
     for kind in kinds:
         with forwarder(line, kind) as made:
             command(line, "down", made.port, 100_000)
-            argv = [*line.here, line.peer, "hold", str(made.port), str(STAYING)]
-            with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holding:
-                assert holding.stdout is not None
-                answered = int(holding.stdout.readline())
+            with held(line, made.port, STAYING) as crowded:
                 began, spent = time.monotonic(), made.cpu_seconds()
                 time.sleep(1 if quick else IDLE_SECONDS)
                 idle = 100 * (made.cpu_seconds() - spent) / (time.monotonic() - began)
                 memory = made.megabytes()
-                said, _ = holding.communicate("\n")
-        again = min(answered, int(said or 0))
+                again = min(crowded.answered, crowded.again())
         judged = [(again, ALL), (memory, MEGABYTES), (idle, PERCENT)] if kind in OURS else []
         text = f"{again} work, {memory:.0f} MB, {idle:.1f} % of a core"
         table.put(f"{STAYING} that stay", kind, text, *judged)
+
+
+class Held:
+    """Connections that are there, by a program that holds them."""
+
+    def __init__(self, holding: subprocess.Popen[str]) -> None:
+        self._holding = holding
+        assert holding.stdout is not None
+        self.answered = int(holding.stdout.readline())
+        """How many were answered when all were made."""
+
+    def again(self) -> int:
+        """How many of those still are; they end."""
+        said, _ = self._holding.communicate("\n")
+        return int(said or 0)
+
+
+@contextmanager
+def held(line: Line, port: int, count: int) -> Iterator[Held]:
+    """So many connections through a port, open meanwhile."""
+    argv = [*line.here, line.peer, "hold", str(port), str(count)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holding:
+        try:
+            yield Held(holding)
+        finally:
+            holding.kill()
 
 
 def settled(made: Forwarder, wanted: tuple[int, int] | None) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import pytest
 
 from jupyterctl.transport.ssh import master, openssh
 from jupyterctl.transport.ssh.openssh import OpenSSHWay
+from jupyterctl.transport.ssh.pump import READ
 from jupyterctl.transport.ssh.relay import CopyingRelay, Relay
 from jupyterctl.transport.ssh.way import ClosedError, RefusedError
 from tests.conftest import PATIENCE, wait_for
@@ -179,6 +180,14 @@ def test_commands(way: OpenSSHWay) -> None:
     assert stream.wait(10) == 3
     wait_for(lambda: stream.errors() == "complaint\n")
     stream.close()
+
+
+def test_a_command_may_be_let_go_of_while_it_complains(way: OpenSSHWay) -> None:
+    """The thread that hears it may have been told so just before."""
+    stream = way.execute("echo complaint >&2; sleep 60")
+    stream.close()
+    stream._complain(READ)
+    assert way.execute("echo out").read(100) == b"out\n"
 
 
 def test_a_command_that_is_still_running_has_no_status(way: OpenSSHWay) -> None:

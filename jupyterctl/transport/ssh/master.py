@@ -6,7 +6,6 @@ import json
 import os
 import queue
 import re
-import resource
 import shlex
 import shutil
 import socket
@@ -17,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...errors import TargetError, UnreachableError
+from ..limits import many_files
 from . import askpass, mux
 from .asking import Asker, nobody
 from .complaint import failure
@@ -31,8 +31,6 @@ COMMAND = f"printf '{READY}\\n'; exec cat"
 CONNECT_SECONDS = 4.0
 LOGIN_SECONDS = 8.0
 ALIVE_SECONDS, ALIVE_COUNT = 5, 3
-FILES = 8192
-"""Open files that we want to be allowed: a forwarded connection takes three here and three in the program."""
 PREFIX = "jctl-"
 PATH_BYTES = 90
 """How long a unix socket's path may be, everywhere."""
@@ -40,7 +38,7 @@ PATH_BYTES = 90
 
 def open_master(route: Route, asker: Asker, report: Report) -> OpenSSHWay:
     """Log in by the ssh program; RefusedError or UnreachableError by what it says where that fails."""
-    _more_files()
+    many_files()
     folder = _folder()
     questions: queue.SimpleQueue[socket.socket | bytes] = queue.SimpleQueue()
     listener = _listener(folder / "a")
@@ -168,14 +166,6 @@ def _listens(path: Path) -> bool:
         mux.dial(str(path)).close()
         return True
     return False
-
-
-def _more_files() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 # -- its questions ----------------------------------------------------------------------------------------------------

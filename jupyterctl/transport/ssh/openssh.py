@@ -220,7 +220,7 @@ class OpenSSHWay:
     def _to_port(
         self, client: socket.socket, to: tuple[str, int], refused: Callable[[str], object], lost: Callable[[], object]
     ) -> Relay:
-        control = mux.connect(self._master.path)
+        control = mux.dial(self._master.path)
         relay = KIND(self._master.pump, control, client, refused, lost, heard=self._master.heard)
         relay.done = self._relays.discard
         self._relays.add(relay)

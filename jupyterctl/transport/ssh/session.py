@@ -55,7 +55,7 @@ class Session:
         self._err, its_err = socket.socketpair()
         theirs = (its_in, its_out, its_err)
         try:
-            self._control = mux.connect(path)
+            self._control = mux.dial(path)
             self._ask(command, [each.fileno() for each in theirs], subsystem=subsystem)
         except OSError as error:
             for ours in (self._in, self._out, self._err):
