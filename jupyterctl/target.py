@@ -35,7 +35,8 @@ from .model import (
 
 if TYPE_CHECKING:
     from .environments.solve import Step
-    from .transport.carrier import Carrier, Progress
+    from .transport.carrier import Progress
+    from .transport.linked import Opened
     from .transport.ssh.way import Ask, Report
 
 GROUP = "jupyterctl.targets"
@@ -127,6 +128,14 @@ class Queueing(Protocol):
 
 
 @runtime_checkable
+class Rehearsing(Protocol):
+    """A target that makes objects of a run, and can show them before it does."""
+
+    def manifest(self, run: Run, bundle: Bundle, plan: Plan) -> str:
+        """What `submit` would make, as YAML documents; no secret stands in it."""
+
+
+@runtime_checkable
 class Preparing(Protocol):
     """A target that may have to fetch something before it can plan."""
 
@@ -181,10 +190,10 @@ class Distant(Target, Protocol):
     def warm(self) -> None:
         """Import what `open` needs, while there is nothing else to do; for the keeper alone."""
 
-    def open(self, ask: Ask, report: Report) -> Carrier:
+    def open(self, ask: Ask, report: Report) -> Opened:
         """Open the way; for the keeper alone."""
 
-    def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
+    def dial(self, carrier: Opened, *, anew: bool) -> Dial:
         """Where the profile's lab listens now, asked over an open way; for the keeper alone. TargetError: nowhere.
 
         `anew`: one that is gone may be started again.

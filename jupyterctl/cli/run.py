@@ -67,6 +67,7 @@ TIME = DurationType()
 )
 @click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs of a sweep at a time.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Print what would be made at the target, as YAML, and make nothing.")
 @click.option("--log-output", is_flag=True, help="Show what the cells print, as it comes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the journal, one JSON line an event.")
 @click.pass_context
@@ -83,6 +84,9 @@ def run(ctx: click.Context, /, notebook: Path, **flags: Any) -> None:
         offer_runner(session, error, flags)
         prepared = prepare(session, notebook, flags)
     luggage(prepared)
+    if flags["dry_run"]:
+        output.line(session.rehearse(prepared).rstrip("\n"))
+        return
     if flags["sweeps"]:
         name = session.create_sweep(prepared, flags["sweeps"], flags["jobs"])
         ctx.exit(sweep(session, name, flags))

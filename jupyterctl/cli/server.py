@@ -10,7 +10,7 @@ from ..core.plain import printable
 from ..core.session import Session
 from ..core.status import Status
 from ..errors import NoLabError
-from ..model import Kernel, Phase
+from ..model import Kernel, Phase, ServerState
 from . import ask, diagnostics, output, phases
 from .complete import complete_target
 
@@ -81,7 +81,8 @@ def stop(*, target: str, yes: bool, as_json: bool) -> None:
     if as_json:
         output.document({"server": session.status(target)})
     else:
-        diagnostics.info(f"stopped `{target}`" if before.pid else f"`{target}` was not running")
+        ran = before.state != ServerState.STOPPED
+        diagnostics.info(f"stopped `{target}`" if ran else f"`{target}` was not running")
 
 
 @click.command()

@@ -83,7 +83,8 @@ def _row(server: Status) -> tuple[str, ...]:
 
 def _layers(server: Status) -> list[tuple[str, str]]:
     """One server from the process upwards; layers it has not got are left out."""
-    lived = f"pid {server.pid}, {server.place}, started {ago(server.since)}" if server.pid else ""
+    which = f"pid {server.pid}, {server.place}" if server.pid else server.place
+    lived = f"{which}, started {ago(server.since)}" if server.since else ""
     by_hand = ", by hand" if server.adopted else ""
     rows = [
         ("state", _state(server)),

@@ -48,7 +48,7 @@ class Session:
         notify: Callable[[str], object] = len,
         progress: Callable[[str], object] = len,
     ) -> None:
-        """`notify` is told, in words for the person, of what had to be mended on the way; `progress` what is awaited."""
+        """`notify` is told, in words for the person, of what was mended on the way; `progress` what is waited for."""
         self.cwd = cwd or _working_directory()
         self.notify = notify
         self.progress = progress
@@ -431,6 +431,12 @@ class Session:
 
         run = prepare.run_of(prepared, prepared.request.given)
         return runs.create(self.store, run, prepared.notebook.path)
+
+    def rehearse(self, prepared: Prepared) -> str:
+        """What running it would make at the target, as YAML; nothing is made."""
+        from . import prepare, runs
+
+        return runs.rehearse(prepare.run_of(prepared, prepared.request.given), prepared.notebook.path)
 
     def submit(self, run: Run) -> Run:
         """Start a run at its target, detached."""

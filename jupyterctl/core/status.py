@@ -139,16 +139,59 @@ def overview(cwd: Path, store: Callable[[], Store]) -> Overview:
     known = {server.name: server for server in store().servers()} if paths.store().exists() else {}
     targets_ = _targets(entries, known)
     sites = list({at.site: at for at in targets_ if not at.remote}.values())
-    found = [(server, site) for site in sites for server in site.servers()]
+    answers = dict(zip((site.site for site in sites), _asked(sites), strict=True))
+    found = [(server, site) for site in sites for server in _servers(answers[site.site])]
     shown = {server.name: (server, site) for server, site in found if server.name}
     shown |= {name: again for name, again in _adopted(known, sites) if name not in shown}
-    health = _all(shown) | _beyond(targets_, known, store)
+    health = _silent(targets_, answers) | _all(shown) | _beyond(targets_, known, store)
     taken = {server.pid for server, _ in shown.values()}
     rows = [_status(entry, health.pop(entry.name, None)) for entry in entries]
     return Overview(
         servers=[*rows, *(health[name] for name in sorted(health))],
         others=[server for server, _ in found if not server.name and server.pid not in taken],
     )
+
+
+Answer = list[Server] | JupyterctlError
+"""The servers of a place, or why they cannot be told."""
+
+
+def _asked(sites: list[Target]) -> list[Answer]:
+    """What each place says, several at once."""
+
+    def ask(site: Target) -> Answer:
+        try:
+            return site.servers()
+        except JupyterctlError as error:
+            return error
+
+    if len(sites) < 2:  # noqa: PLR2004 - threads are for several
+        return [ask(site) for site in sites]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        return list(pool.map(ask, sites))
+
+
+def _servers(answer: Answer) -> list[Server]:
+    return answer if isinstance(answer, list) else []
+
+
+def _silent(made: list[Target], answers: dict[str, Answer]) -> dict[str, Status]:
+    """The targets whose place has not answered: nobody can tell how their servers are."""
+    shown = {}
+    for at in made:
+        answer = None if at.remote else answers[at.site]
+        if isinstance(answer, JupyterctlError):
+            state = ServerState.UNREACHABLE if isinstance(answer, UnreachableError) else ServerState.UNKNOWN
+            shown[at.profile.name] = Status(
+                name=at.profile.name,
+                kind=at.profile.kind,
+                state=state.value,
+                error=answer.message,
+                fix=answer.hint or None,
+            )
+    return shown
 
 
 def of(server: Server, at: Target, seconds: float) -> Status:

@@ -14,8 +14,8 @@ from ..errors import JupyterctlError
 from ..transport.ssh.way import ClosedError, Screen
 
 if TYPE_CHECKING:
+    from ..transport.carrier import Carrier
     from ..transport.ssh.way import Stream, Terminal
-    from .holding import Holding
     from .keeper import Conversation
 
 CHUNK = 1 << 16
@@ -23,12 +23,12 @@ STATUS_SECONDS = 5.0
 """How long a command that shows no more may take to say how it ended."""
 
 
-def carry(holding: Holding, request: dict[str, Any], conversation: Conversation) -> Iterator[tuple[str, Any]]:
+def carry(carrier: Carrier, request: dict[str, Any], conversation: Conversation) -> Iterator[tuple[str, Any]]:
     """Execute a command that has the person's input, and with a `screen` a terminal; ends as it does.
 
     `begun` comes first; from then on the person's side says `data`, `size` and `end`. Bytes travel as base64.
     """
-    way = holding.carrier(conversation.ask).way
+    way = carrier.way
     stream: Stream | Terminal
     if request["screen"]:
         stream = way.terminal(request["command"], msgspec.convert(request["screen"], Screen))

@@ -9,72 +9,69 @@ killed it otherwise, and 143 where it was asked to end from outside, for then th
 As a container's first process it takes in those that others left behind, and its signals are those of the container.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import List
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-NO_LAB = 69
-"""Exit code where this Python has no JupyterLab."""
-_TOLD = []
+HERE = Path(__file__).resolve().parent
+WANTED = ("jupyterlab", "ipykernel")
+_told: List[int] = []
 
 
-def prepare():
+def prepare() -> None:
     """A home that can be written to, and no traces of a lab that was here before."""
     home = os.environ.get("HOME") or "/"
-    if not os.access(home, os.W_OK) or home == "/":
-        os.environ["HOME"] = os.path.join(HERE, "home")
-    runtime = os.environ["JUPYTER_RUNTIME_DIR"]
-    for name in os.listdir(runtime):
-        os.unlink(os.path.join(runtime, name))
+    if home == "/" or not os.access(home, os.W_OK):
+        os.environ["HOME"] = str(HERE / "home")
+    for left in Path(os.environ["JUPYTER_RUNTIME_DIR"]).iterdir():
+        left.unlink()
 
 
-def install(packages):
-    """Have what is missing installed, for everybody where that may be, else for this user."""
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if not missing:
-        return
-    sys.stderr.write("installing %s\n" % " ".join(missing))
-    own = (
-        []
-        if os.access(os.path.dirname(importlib.util.__file__), os.W_OK) or sys.prefix != sys.base_prefix
-        else ["--user"]
-    )
-    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *own, *missing]
-    subprocess.call(command, env=dict(os.environ, PIP_BREAK_SYSTEM_PACKAGES="1", PIP_ROOT_USER_ACTION="ignore"))
-    importlib.invalidate_caches()
+def install() -> None:
+    """Have what is missing installed, into the environment where that may be, else for this user."""
+    missing = [name for name in WANTED if importlib.util.find_spec(name) is None]
+    if missing:
+        shared = sys.prefix != sys.base_prefix or os.access(os.path.dirname(importlib.util.__file__), os.W_OK)
+        command = [sys.executable, "-m", "pip", "install", "--no-input", *([] if shared else ["--user"]), *missing]
+        quiet = {
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_BREAK_SYSTEM_PACKAGES": "1",
+            "PIP_ROOT_USER_ACTION": "ignore",
+        }
+        subprocess.call(command, env={**os.environ, **quiet})
 
 
-def tell(child, number):
+def tell(child: subprocess.Popen[bytes], number: int) -> None:
     """Pass a signal on."""
-    _TOLD.append(number)
-    try:
+    _told.append(number)
+    with suppress(OSError):
         child.send_signal(number)
-    except OSError:
-        pass
 
 
-def wait(child):
+def wait(child: subprocess.Popen[bytes]) -> int:
     """Until the child has ended; whatever else ends meanwhile is taken in. Its exit code, as a shell tells it."""
     while True:
         pid, status = os.wait()
         if pid == child.pid:
-            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            return 128 - code if code < 0 else code
+            return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def main(arguments):
+def main(arguments: List[str]) -> int:
     """The exit code."""
     prepare()
     if os.environ.pop("JUPYTERCTL_INSTALL", ""):
-        install(["jupyterlab", "ipykernel"])
-    child = subprocess.Popen([sys.executable, os.path.join(HERE, "lab.py"), *arguments])
+        install()
+    child = subprocess.Popen([sys.executable, str(HERE / "lab.py"), *arguments])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda told, _: tell(child, told))
-    code = wait(child)
-    return code or (128 + _TOLD[0] if _TOLD else 0)
+    return wait(child) or (128 + _told[0] if _told else 0)
 
 
 if __name__ == "__main__":

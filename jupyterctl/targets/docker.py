@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from .. import model
 from ..model import Check, Profile, ServerSettings
@@ -30,7 +30,7 @@ class Published(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields
         Meta(
             description="Address of the engine's machine that the lab's port is published at; anything but the loopback"
             " lets others reach the login page. An engine on another machine needs one that you can reach",
-            examples=["127.0.0.1", "0.0.0.0"],
+            examples=["127.0.0.1", "10.1.2.3"],
         ),
     ] = "127.0.0.1"
 
@@ -72,7 +72,7 @@ class Settings(model.Settings, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = ()
     env: Annotated[
         dict[str, str], Meta(description="Environment variables of the container; no secrets here, use -s NAME=REF")
-    ] = {}
+    ] = field(default_factory=dict)
     python: Annotated[str, Meta(description="Python of the image: a program on its PATH, or its path")] = "python3"
     install: Annotated[
         bool, Meta(description="Install JupyterLab or papermill with pip where the image has none, at each first start")

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -128,7 +129,11 @@ class Broker:
 
 def _surroundings() -> dict[str, str]:
     """What of our own environment a login may need: the keeper's may be that of a terminal long closed."""
-    return {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "KRB5CCNAME") if name in os.environ}
+    found = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "KRB5CCNAME", "AWS_PROFILE") if name in os.environ}
+    if "KUBECONFIG" in os.environ:  # the keeper works in another folder
+        files = os.environ["KUBECONFIG"].split(os.pathsep)
+        found["KUBECONFIG"] = os.pathsep.join(str(Path(file).absolute()) for file in files if file)
+    return found
 
 
 def _lines(keeper: socket.socket) -> Iterator[dict[str, Any]]:

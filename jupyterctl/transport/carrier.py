@@ -29,6 +29,7 @@ class Carrier:
 
     def __init__(self, way: Way, pythons: Sequence[str] = ()) -> None:
         self.way = way
+        self.uneasy = threading.Event()
         self._pythons = pythons
         self._there: There | None = None
         self._starting = threading.Lock()

@@ -14,7 +14,7 @@ from tests.conftest import notebook
 
 from . import places
 
-PLACES = ["local-venv", "local-conda", *places.TRANSPORTS, "pods"]
+PLACES = ["local-venv", "local-conda", *places.TRANSPORTS, "docker", "pods"]
 
 
 @pytest.fixture(params=PLACES)
@@ -26,6 +26,8 @@ def place(
         made: places.Place = places.conda(request.getfixturevalue("conda_environment"))
     elif request.param in places.TRANSPORTS:
         made = places.Ssh(places.TRANSPORTS[request.param])
+    elif request.param == "docker":
+        made = places.ContainerRuns()
     elif request.param == "pods":
         made = places.Pods()
     else:

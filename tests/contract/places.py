@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import psutil
 import pytest
@@ -23,11 +23,12 @@ import pytest
 from jupyterctl import paths
 from jupyterctl.model import Run
 from jupyterctl.transport.kube import pods, podspec
+from tests import engine
 from tests.cluster import Space
 from tests.conftest import end_all, need
 from tests.sshd import Sshd
 
-TRANSPORTS = {"ssh": "paramiko"}
+TRANSPORTS = {"ssh": "paramiko", "ssh-program": "openssh"}
 """The ways to a machine elsewhere: a place's name, and the profile's `transport`."""
 
 
@@ -75,7 +76,15 @@ class ServerPlace(Protocol):
     """What the server half has to know."""
 
     here: bool
-    """Whether it is this machine, so that it is looked at without being asked to."""
+    """Whether its labs are reached without a link, so that it is looked at without being asked to."""
+    prefix: str
+    """Of the environment that labs run in."""
+    adopts: bool
+    """Whether what was started there by hand can be taken over: its token can be had."""
+    revives: bool
+    """Whether the place itself brings a lab back that was killed."""
+    records: bool
+    """Whether labs are found by files that they leave, which may be wrong."""
 
     def profile(self, *, server: str = "") -> str:
         """A profile of this place, as TOML, with these lines below `[server]`; its labs show `folder/work`."""
@@ -86,11 +95,17 @@ class ServerPlace(Protocol):
     def close(self) -> None:
         """End what was opened, and whatever lives there."""
 
-    def kept(self, home: Path) -> Path:
-        """Where the place keeps the token, log and pid of the server `there`; `home` is JUPYTERCTL_HOME."""
+    def slow(self, server: str) -> str:
+        """A profile whose lab never comes up, with these lines below `[server]`."""
+
+    def begun(self, home: Path) -> int:
+        """The pid of the server `there` once its start needs nobody any more, else 0; `home` is JUPYTERCTL_HOME."""
+
+    def kept(self, home: Path) -> Kept:
+        """What the place keeps of the server `there`."""
 
     def runtime(self) -> Path:
-        """Jupyter's runtime folder there."""
+        """Jupyter's runtime folder, where there are records."""
 
     def by_hand(self, root: Path) -> subprocess.Popen[bytes]:
         """Start a Jupyter server there as people do, with a token of its own choice."""
@@ -100,6 +115,31 @@ class ServerPlace(Protocol):
 
     def freeze(self, pid: int) -> AbstractContextManager[None]:
         """While open, the server of that pid is there and does nothing."""
+
+
+class Kept(NamedTuple):
+    """What a place keeps of a server: its token with the mode of the file that has it, its log, what anybody sees."""
+
+    token: str
+    mode: int
+    log: str
+    shown: str
+    file: Path | None
+    """The token's, where it is on this machine."""
+
+
+def kept(folder: Path, runtime: Path) -> Kept:
+    """Of a server that is kept in a folder of this machine."""
+    token = folder / "token"
+    mode = token.stat().st_mode | runtime.stat().st_mode & 0o077
+    return Kept(token.read_text(), mode, (folder / "server.log").read_text(), "", token)
+
+
+def begun(folder: Path) -> int:
+    """The pid of a server that is kept in a folder, once its environment was handed over."""
+    pid = folder / "pid"
+    ready = pid.exists() and not (folder / "environment").exists()
+    return int(pid.read_text() or 0) if ready else 0
 
 
 class OnThisMachine:
@@ -168,6 +208,8 @@ class LocalServers:
     """This machine, its servers in tmux or in sessions of their own."""
 
     here = True
+    prefix = sys.prefix
+    adopts, revives, records = True, False, True
 
     def __init__(self, *, tmux: bool) -> None:
         self.tmux = tmux
@@ -188,8 +230,14 @@ class LocalServers:
     def close(self) -> None:
         """The fixture `home` ends what lives here."""
 
-    def kept(self, home: Path) -> Path:
-        return home / "state/servers/there"
+    def slow(self, server: str) -> str:
+        return self.profile(server=server).replace("[server]", 'before = ["sleep 600"]\n[server]')
+
+    def begun(self, home: Path) -> int:
+        return begun(home / "state/servers/there")
+
+    def kept(self, home: Path) -> Kept:
+        return kept(home / "state/servers/there", self.runtime())
 
     def runtime(self) -> Path:
         return Path(os.environ["JUPYTER_RUNTIME_DIR"])
@@ -216,7 +264,7 @@ class Elsewhere:
 
     def __init__(self, transport: str) -> None:
         self.transport = transport
-        self.prefix = Path(sys.prefix)
+        self.prefix: Any = Path(sys.prefix)
 
     def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         need("tmux", shutil.which("tmux"), "apt install tmux")
@@ -326,11 +374,19 @@ class Pods:
 class SshServers(Elsewhere):
     """Servers there, in tmux."""
 
+    adopts, revives, records = True, False, True
+
     def profile(self, *, server: str = "") -> str:
         return f'{self._way()}workdir = "{self.folder / "work"}"\n[server]\n{server}\n'
 
-    def kept(self, home: Path) -> Path:
-        return self._state() / "servers/there"
+    def slow(self, server: str) -> str:
+        return self.profile(server=server).replace("[server]", 'before = ["sleep 600"]\n[server]')
+
+    def begun(self, home: Path) -> int:
+        return begun(self._state() / "servers/there")
+
+    def kept(self, home: Path) -> Kept:
+        return kept(self._state() / "servers/there", self.runtime())
 
     def by_hand(self, root: Path) -> subprocess.Popen[bytes]:
         inherited = {name: value for name, value in os.environ.items() if name != "JUPYTERCTL_HOME"}
@@ -345,6 +401,98 @@ class SshServers(Elsewhere):
     @contextmanager
     def freeze(self, pid: int) -> Iterator[None]:
         with frozen(pid, tmux=True):
+            yield
+
+
+class ContainerRuns:
+    """Containers of this machine's engine, reached through a socket that can be cut off."""
+
+    prefix = engine.PREFIX
+    known_modules = True
+    _gate = "/tmp/go"
+
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.ground = engine.Ground(folder).open()
+
+    def close(self) -> None:
+        self.ground.close()
+
+    def profile(self) -> str:
+        return self.ground.profile()
+
+    def cut(self) -> AbstractContextManager[None]:
+        return self.ground.relay.cut()
+
+    def processes(self, run_id: str) -> list[Any]:
+        return self.ground.processes(f"jupyterctl-run-{run_id}")
+
+    def kept(self, run_id: str) -> dict[str, bytes]:
+        return self.ground.copies(f"jupyterctl-run-{run_id}", "/jupyterctl/run")
+
+    def kill_runner(self, run: Run, pid: int) -> None:
+        self.break_off(run, pid, b"")
+
+    def break_off(self, run: Run, pid: int, half: bytes) -> None:
+        code = "import os, signal; os.kill({pid}, signal.SIGSTOP); open({file!r}, 'ab').write({half!r});"
+        code += "os.kill({pid}, signal.SIGKILL)"
+        file = "/jupyterctl/run/events.jsonl"
+        self.ground.python(run.handle["container"], code.format(pid=pid, file=file, half=half))
+
+    def gate(self, folder: Path) -> str:
+        return self._gate
+
+    def open_gate(self, run_id: str) -> None:
+        self.ground.python(f"jupyterctl-run-{run_id}", f"open({self._gate!r}, 'w')")
+
+
+class ContainerServers:
+    """Labs in containers, published on this machine."""
+
+    here = True
+    prefix = str(engine.PREFIX)
+    adopts, revives, records = False, True, False
+    """A container that was started by hand keeps its token to itself, and an engine knows its containers."""
+
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.ground = engine.Ground(folder).open()
+        (folder / "work").mkdir(exist_ok=True)
+
+    def close(self) -> None:
+        self.ground.close()
+
+    def profile(self, *, server: str = "") -> str:
+        return f"{self.ground.profile(workdir=str(self.ground.folder / 'work'))}[server]\n{server}\n"
+
+    def slow(self, server: str) -> str:
+        """Its Python sleeps; the image is not asked what it has, for that would never end."""
+        program = self.ground.folder / "sleeps"
+        program.write_text('#!/bin/sh\ncase $1 in -c) exec python3 "$@";; *) sleep 600;; esac\n')
+        program.chmod(0o755)
+        folder, mount = str(self.ground.folder / "work"), f"{program}:/sleeps"
+        made = self.ground.profile(workdir=folder, python="/sleeps", mounts=[mount])
+        return f"{made}[server]\n{server}\n"
+
+    def begun(self, home: Path) -> int:
+        return self.ground.pid("there")
+
+    def kept(self, home: Path) -> Kept:
+        return self.ground.kept("there", Kept)
+
+    def runtime(self) -> Path:
+        raise NotImplementedError
+
+    def by_hand(self, root: Path) -> subprocess.Popen[bytes]:
+        raise NotImplementedError
+
+    @contextmanager
+    def occupy(self, port: int) -> Iterator[int]:
+        with socket.create_server(("127.0.0.1", port)):
+            yield os.getpid()
+
+    @contextmanager
+    def freeze(self, pid: int) -> Iterator[None]:
+        """All but the first process of the container."""
+        with frozen(psutil.Process(pid).children()[0].pid, tmux=False):
             yield
 
 

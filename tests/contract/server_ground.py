@@ -15,7 +15,7 @@ import pytest
 from jupyterctl import target
 from jupyterctl.core.session import Session
 from jupyterctl.model import PhaseState, Server
-from tests.conftest import wait_for
+from tests.conftest import PATIENCE, wait_for
 
 from . import places
 from .screen_place import ScreenServers
@@ -25,6 +25,7 @@ PLACES: dict[str, places.ServerPlace] = {
     "local-screen": ScreenServers(),
     "local-alone": places.LocalServers(tmux=False),
     **{name: places.SshServers(transport) for name, transport in places.TRANSPORTS.items()},
+    "docker": places.ContainerServers(),
 }
 COUNT = "import time\nfor _ in range(6000):\n    time.sleep(0.1)"
 
@@ -98,16 +99,18 @@ class Labs:
         )
 
     def _execute(self, kernel: str, code: str, name: str) -> None:
-        from jupyter_client import BlockingKernelClient
+        """As a browser does, over the server's own websocket."""
+        from jupyter_client.session import Session as Messages
+        from websocket import create_connection
 
-        server = psutil.Process(self.session.status(name).pid)
-        folder = server.environ()["JUPYTER_RUNTIME_DIR"]
-        client = BlockingKernelClient(connection_file=f"{folder}/kernel-{kernel}.json")
-        client.load_connection_file()
-        client.start_channels()
-        client.execute(code)
+        at = urlsplit(self.session.server_url(name))
+        where = f"ws://{at.netloc}/api/kernels/{kernel}/channels"
+        channel = create_connection(where, header=[f"Authorization: token {self.token(name)}"], timeout=PATIENCE)
+        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
+        request = Messages().msg("execute_request", content)
+        channel.send(json.dumps({**request, "channel": "shell"}, default=str))
         wait_for(lambda: self.state(kernel, name) == "busy")
-        client.stop_channels()
+        channel.close()
 
 
 @pytest.fixture

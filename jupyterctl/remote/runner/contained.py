@@ -44,6 +44,8 @@ EVERY = 0.03
 """Seconds between looks at the journal."""
 LINE = 12_000
 """Characters of a printed file in one line: whole lines of up to 16 KiB pass every container's log."""
+LIKELY_RATIO = 12
+"""How much smaller a notebook may get by packing; larger ones are not tried."""
 TARGET_FAILED, LOST = 3, 3
 
 
@@ -200,10 +202,11 @@ class Supervisor:
         return None
 
     def _copy(self) -> None:
-        """Bring what is new in the journal to the container's log."""
+        """Bring what is new in the journal to the container's log; half a line may be taken back yet."""
         with open("events.jsonl", "rb") as file:  # noqa: PTH123 - as above
             file.seek(self.copied)
             data = file.read()
+            data = data[: data.rfind(b"\n") + 1]
         self.copied += len(data)
         self._say(data)
 
@@ -230,8 +233,10 @@ class Supervisor:
         limit = self.wanted.get("print")
         if limit is None:
             return
-        printed = {name: _packed(Path(name)) for name in FILES if Path(name).exists()}
-        if sum(map(len, printed.values())) <= limit:
+        there = [Path(name) for name in FILES if Path(name).exists()]
+        small = sum(file.stat().st_size for file in there) <= limit * LIKELY_RATIO
+        printed = {file.name: _packed(file) for file in there} if small else {}
+        if small and sum(map(len, printed.values())) <= limit:
             for name, text in printed.items():
                 self._print(name, text)
             return

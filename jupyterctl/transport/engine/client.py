@@ -75,7 +75,7 @@ def words(engine: Engine) -> Iterator[None]:
         yield
     except APIError as error:
         raise TargetError(f"the engine refuses: {said(error)}", hint_for(said(error))) from error
-    except (DockerException, RequestException, HTTPError, OSError) as error:
+    except (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError) as error:
         raise unreachable(engine, error) from error
 
 

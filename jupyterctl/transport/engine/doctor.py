@@ -49,7 +49,7 @@ def _engine(at: Engine, info: dict[str, Any]) -> Check:
 
 def _user(settings: recipe.Settings, at: Engine, info: dict[str, Any]) -> Check:
     mapped = recipe.user(settings, at, info)
-    return Check(name="user", state=OK, detail=f"processes are {mapped or 'the image’s own user'}")
+    return Check(name="user", state=OK, detail=f"processes are {mapped or 'those of the image'}")
 
 
 def _folders(profile: Profile, settings: recipe.Settings, at: Engine) -> Iterator[Check]:

@@ -14,7 +14,8 @@ from ...errors import JupyterctlError, TargetError, UnreachableError
 from ...model import Phase, PhaseState, Server, ServerSpec, duration
 from ...remote import CONTAINED_LAB, LAB
 from .. import jupyter_api, ports
-from ..lab_start import alone, idle, step
+from ..lab_flags import idle
+from ..lab_start import alone, step
 from . import archive, images, log, recipe
 from .client import client, said, words
 from .labs import RUNTIME, TOKEN
@@ -47,6 +48,8 @@ class Start:
         self.began = time.time_ns()
         self.info: dict[str, Any] = {}
         self.image: Image | None = None
+        self.crashes = 0
+        """How often the lab had been brought back when it was found."""
 
     def steps(self) -> Iterator[Phase]:
         """Every step, unless the lab runs: then it need only answer."""
@@ -59,6 +62,7 @@ class Start:
                 yield from step("process", self._run)
             else:
                 yield from step("process", lambda: f"runs already: {server.place}")
+                self.crashes = self._crashes()
         yield from step("address", self._published)
         yield from step("http", self._answers)
 
@@ -73,8 +77,9 @@ class Start:
                 f"publish it at an address that you reach (publish below [server]), or use a profile for"
                 f" `{self.engine.host}` itself",
             )
-        name = next((part["Name"] for part in version.get("Components") or () if "Engine" in part["Name"]), "Engine")
-        return f"{name.replace('Engine', 'Docker Engine') if name == 'Engine' else name} {version['Version']} at {self.engine.url}"
+        parts = [part["Name"] for part in version.get("Components") or () if part["Name"].endswith("Engine")]
+        name = "Docker Engine" if parts[:1] in ([], ["Engine"]) else parts[0]
+        return f"{name} {version['Version']} at {self.engine.url}"
 
     def _pulled(self) -> Iterator[Phase]:
         """The image; a pull tells how far it is."""
@@ -102,7 +107,9 @@ class Start:
     def _look_inside(self) -> str:
         """What its Python has."""
         assert self.image is not None  # noqa: S101 - the step before would have failed
-        found = images.contents(self.engine, self.image, self.settings.python)
+        binds = self._binds()
+        mounted = {"mounts": recipe.mounts(binds)} if recipe.within(self.settings.python, binds) else None
+        found = images.contents(self.engine, self.image, self.settings.python, mounted)
         if "jupyterlab" in found.versions:
             return f"Python {found.python}, JupyterLab {found.versions['jupyterlab']}"
         if not self.settings.install:
@@ -145,12 +152,16 @@ class Start:
         except FileNotFoundError:
             return secrets.token_hex(32)
 
+    def _binds(self) -> list[recipe.Bind]:
+        """What is mounted, the folder to work in first."""
+        return [recipe.work(self.labs.root(self.spec), self.engine), *self.labs.binds()]
+
     def _order(self) -> dict[str, Any]:
         """What the container is made with."""
         assert self.image is not None  # noqa: S101 - the step before would have failed
-        root = recipe.work(self.labs.root(self.spec), self.engine)
-        own_network = self.settings.network != _HOST
-        order = recipe.options(self.settings, self.engine, self.info, [root, *self.labs.binds()])
+        binds = self._binds()
+        root, own_network = binds[0], self.settings.network != _HOST
+        order = recipe.options(self.settings, self.engine, self.info, binds)
         order["environment"] |= {
             "JUPYTER_TOKEN_FILE": TOKEN,
             "JUPYTER_RUNTIME_DIR": RUNTIME,
@@ -251,14 +262,19 @@ class Start:
 
     def _server(self) -> Server:
         """The lab, if it still runs and was not brought back since; TargetError with its last words."""
-        container = self.labs.container(self.spec.name)
         server = self.labs.find(self.spec.name)
-        if container is None or server is None or container.attrs.get("RestartCount"):
+        if server is None or self._crashes() > self.crashes:
             error = self._failed("the server ended while it was starting")
-            if server is not None:
-                self.labs.stop(server)
+            container = self.labs.container(self.spec.name)
+            if container is not None:
+                with words(self.engine):
+                    container.stop(timeout=1)
             raise error
         return server
+
+    def _crashes(self) -> int:
+        container = self.labs.container(self.spec.name)
+        return int(container.attrs.get("RestartCount") or 0) if container is not None else 0
 
     def _published(self) -> str:
         return str(self._server().url)

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from ... import paths
-from ...errors import TargetError
+from ...errors import ConfigError, TargetError
 from ...model import Address, Phase, Profile, Server, ServerSpec, ServerState
 from . import recipe
 from .where import Engine, engine
@@ -45,8 +44,12 @@ class EngineLabs:
 
     @property
     def site(self) -> str:
-        """Containers of one owner on one engine see each other."""
-        return f"{self.engine.url} {recipe.owner(self.settings)}"
+        """Containers of one owner on one engine see each other; a context that is not there is a place of its own."""
+        try:
+            where = self.engine.url
+        except ConfigError:
+            where = f"context {self.settings.engine}"
+        return f"{where} {recipe.owner(self.settings)}"
 
     def start(self, spec: ServerSpec) -> Iterator[Phase]:
         """Have the image, make or find the container, and wait for its lab to answer."""
@@ -60,8 +63,7 @@ class EngineLabs:
             return spec.root
         if self.settings.workdir is None:
             return str(spec.near) if self.engine.here else f"jupyterctl-{spec.name}"
-        source = recipe.bind(self.settings.workdir, recipe.base(self.profile.sources, "workdir")).source
-        return source
+        return recipe.bind(self.settings.workdir, recipe.base(self.profile.sources, "workdir")).source
 
     # -- those there are -----------------------------------------------------------------------------------------
 
@@ -178,7 +180,7 @@ class EngineLabs:
 
         from .client import client, words
 
-        order: dict[str, Any] = {**self.engine.handle(), "python": self.settings.python}
+        order: dict[str, Any] = {**self.engine.handle(), "owner": recipe.owner(self.settings)}
         if server is not None:
             order |= {"container": server.handle["container"], "root": server.root}
         else:

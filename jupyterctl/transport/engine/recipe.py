@@ -111,6 +111,11 @@ def work(folder: str, engine: Engine) -> Bind:
     return Bind(source=folder, target=folder)
 
 
+def within(program: str, wanted: list[Bind]) -> bool:
+    """Whether a program lies in something that is mounted, so that the image alone does not know it."""
+    return any(PurePosixPath(program).is_relative_to(one.target) for one in wanted)
+
+
 def mounts(wanted: list[Bind]) -> list[Mount]:
     """As the SDK wants them."""
     from docker.types import Mount

@@ -53,9 +53,10 @@ class EngineRuns:
         with words(at):
             info = client(at).info()
         image = images.have(at, self.settings.image, self.settings.pull, self.progress)
-        contents = images.contents(at, image, self.settings.python)
-        lacking = planning.lacking(self.settings, contents, needs)
         binds, workdir = planning.folders(self.profile, at, needs)
+        mounted = {"mounts": recipe.mounts(binds)} if recipe.within(self.settings.python, binds) else None
+        contents = images.contents(at, image, self.settings.python, mounted)
+        lacking = planning.lacking(self.settings, contents, needs)
         return Plan(
             place=f"{contents.summary} in {self.settings.image}",
             reason=f"on {at.url}",

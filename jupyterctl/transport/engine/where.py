@@ -1,4 +1,4 @@
-"""Which engine: the profile's, else what DOCKER_HOST, a context or a socket of this machine says, as docker itself does.
+"""Which engine: the profile's, else what DOCKER_HOST, a context or a socket of this machine says, as docker goes by.
 
 A context is one folder of the user's configuration, named after the digest of its name; it has an endpoint for each
 kind of client, and keys and certificates beside it.

@@ -11,7 +11,7 @@ from .api import Cluster, MissingError, Rule, role_of
 
 RUNS: tuple[Rule, ...] = (
     ("batch", ("jobs",), ("create", "get", "list", "patch", "delete")),
-    ("", ("pods",), ("get", "list")),
+    ("", ("pods",), ("get", "list", "deletecollection")),
     ("", ("pods/log",), ("get",)),
     ("", ("pods/exec",), ("get", "create")),
     ("", ("secrets",), ("create", "patch", "deletecollection")),

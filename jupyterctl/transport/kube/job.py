@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ...model import Bundle, Json, Plan, Run, duration
 from .. import contained
@@ -27,7 +27,7 @@ MOST_PIECES = 4
 """More goes into the pod itself: Secrets lie in the memory of the cluster's store."""
 PRINTED_BYTES = 2 << 20
 """The largest files that follow the journal in the pod's log, which a node may cut at 10 MiB."""
-SAVE_SECONDS = 60.0
+SAVE_SECONDS = 30.0
 """What a run whose time is over has to save its notebook."""
 STEPS = f"{contained.ROOT}/head"
 ATTEMPTS = f"{LABEL}/attempts"
@@ -63,7 +63,8 @@ def pack(run: Run, bundle: Bundle, plan: Plan, settings: Any, folder: Path) -> L
     small = archive.stat().st_size <= PIECE_BYTES * (MOST_PIECES - 1)
     more = {"lack": plan.launch.get("lack", []), **({} if small else _awaited(archive, settings))}
     told = options(run, settings, more)
-    head: dict[str, bytes | Path] = dict(contained.head(run, bundle, plan, told, settings.workdir))
+    once = structs.replace(bundle, task={**bundle.task, "retries": 0})  # each attempt is a pod
+    head: dict[str, bytes | Path] = dict(contained.head(run, once, plan, told, settings.workdir))
     if small:
         head[contained.ARCHIVE] = archive
     packed = io.BytesIO()

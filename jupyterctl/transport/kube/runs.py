@@ -15,7 +15,7 @@ from ...model import Bundle, Fate, Needs, Plan, Profile, Run, duration
 from .. import contained
 from ..contained import storage
 from . import job, pods, podspec, streams
-from .api import Cluster, MissingError
+from .api import Cluster, ForbiddenError, MissingError
 from .watching import Watch
 
 READ = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
@@ -200,6 +200,13 @@ class Runs:
                 handle["job"],
                 cluster.namespace,
                 body={"propagationPolicy": "Background"},
+            )
+        with suppress(MissingError, ForbiddenError):  # who may not do this waits until they end by themselves
+            cluster.ask(
+                cluster.core.delete_collection_namespaced_pod,
+                cluster.namespace,
+                label_selector=podspec.selector(run=handle["run"]),
+                grace_period_seconds=1,
             )
         deadline = time.monotonic() + KILL_SECONDS
         watch = Watch(cluster, handle["run"], 0)

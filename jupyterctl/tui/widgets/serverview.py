@@ -14,7 +14,7 @@ from ...core import words
 from ...errors import JupyterctlError
 from ...paths import tilde
 from ..glyphs import STYLES, Cell, server
-from .facts import facts, heading
+from .facts import facts, heading, put
 
 if TYPE_CHECKING:
     from ...core.profiles import Value
@@ -57,10 +57,14 @@ class ServerView(VerticalScroll, can_focus=True):
         elif self._timer is None:
             self._rested()
 
-    def on_resize(self) -> None:
-        """Wrap the lines anew; one that has just come into view has not been drawn yet."""
+    def tick(self) -> None:
+        """Tell the ages of now."""
         if self._timer is None:
             self._rested()
+
+    def on_resize(self) -> None:
+        """Wrap the lines anew; one that has just come into view has not been drawn yet."""
+        self.tick()
 
     def _rested(self) -> None:
         self._timer = None
@@ -88,7 +92,7 @@ class ServerView(VerticalScroll, can_focus=True):
         if self.status is not None:
             parts = [self._facts(self.status), self._phases(self.status.name), self._settings()]
             text = Content("\n\n").join(part for part in parts if part)
-        self.query_one("#text", Static).update(text)
+        put(self.query_one("#text", Static), text)
 
     def _facts(self, status: Status) -> Content:
         kernels = status.health.kernels
