@@ -160,7 +160,10 @@ class Ssh(Afar):
         if self.direct:
             yield "everybody who reaches the machine's port meets its login page: trust the network between"
         if facts["programs"]["sbatch"]:
-            yield "the machine has Slurm: if it is a login node, reach a compute node through it by ProxyJump"
+            yield (
+                "the machine has Slurm: where labs must not run on a login node, have one in a job (kind `slurm`), or"
+                " reach a compute node through it by ProxyJump"
+            )
 
 
 def _reachable(settings: Settings) -> Settings:

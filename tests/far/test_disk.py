@@ -30,7 +30,7 @@ def test_a_run_that_does_not_fit_leaves_nothing_of_its_file(cli, small: Path, tm
     path = notebook(tmp_path / "nb.ipynb", "print(len(open('data.bin', 'rb').read()))")
     data = tmp_path / "data.bin"
     data.write_bytes(blob(4 * MIB))
-    failed = cli("run", path, "-t", NAME)
+    failed = cli("run", path, "-t", NAME, "--isolated")
     assert failed.returncode == 3, failed.stderr
     assert "cannot copy" in failed.stderr
     assert "free some space there" in failed.stderr

@@ -69,7 +69,7 @@ class Machine(Local):
         return [environments.shell(), "-l", str(file)]
 
     def plan(self, needs: Needs) -> Plan:
-        """As for a notebook that works in the profile's folder, or where there is none on copies of its files."""
+        """As for a notebook in the profile's folder; isolated, or where there is none, on copies of its files."""
         isolated = needs.isolated or self.settings.workdir is None
         needs = msgspec.structs.replace(needs, notebook=self.near / "notebook", isolated=isolated)
         plan = super().plan(needs)
@@ -82,7 +82,7 @@ class Machine(Local):
             found = environments.resolve(f"python:{python}", self.near)
             fix = environments.install_command(found, missing)
         launch = {**plan.launch, "runner_python": python}
-        return msgspec.structs.replace(plan, in_place=False, missing=missing, fix=fix, launch=launch)
+        return msgspec.structs.replace(plan, in_place=not isolated, missing=missing, fix=fix, launch=launch)
 
     def _runner(self, plan: Plan) -> tuple[str, list[str]]:
         """A Python with papermill, the kernel's own if it has it; and what it lacks where none has."""

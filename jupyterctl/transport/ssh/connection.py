@@ -6,8 +6,9 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from paramiko import ChannelException, SFTPClient, SSHException
+from paramiko import ChannelException, SFTPClient, SFTPError, SSHException
 
+from . import sftp
 from .channels import SessionChannel
 from .stream import ChannelStream, ChannelTerminal
 from .transport import FastTransport
@@ -51,11 +52,25 @@ class ParamikoWay:
         try:
             channel.invoke_subsystem("sftp")
             return SFTPClient(channel)
+        except SFTPError:  # what came is no sftp
+            channel.close()
+            return self._files_behind_noise()
         except (SSHException, EOFError, OSError) as error:
             channel.close()
             if self.closed.is_set():
                 raise self._gone() from error
-            raise RefusedError("the machine offers no file transfer (sftp)", "ask who runs it") from error
+            raise sftp.refused() from error
+
+    def _files_behind_noise(self) -> SFTPClient:
+        line, mark = sftp.command()
+        channel = self._session()
+        try:
+            channel.exec_command(line)
+            sftp.await_mark(channel, mark)
+            return SFTPClient(channel)
+        except (SSHException, EOFError, OSError, SFTPError) as error:
+            channel.close()
+            raise sftp.refused() from error
 
     def _session(self) -> SessionChannel:
         try:

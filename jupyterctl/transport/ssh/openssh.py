@@ -16,9 +16,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from paramiko import SFTPClient, SSHException
+from paramiko import SFTPClient, SFTPError, SSHException
 
-from . import mux
+from . import mux, sftp
 from .pump import READ, Pump
 from .relay import KIND, Relay
 from .session import Session
@@ -174,11 +174,24 @@ class OpenSSHWay:
         session = self._session("sftp", subsystem=True)
         try:
             return SFTPClient(session)  # type: ignore[arg-type]
+        except SFTPError:  # what came is no sftp
+            session.close()
+            return self._files_behind_noise()
         except (SSHException, EOFError, OSError) as error:
             session.close()
             if self.closed.is_set():
                 raise self._gone() from error
-            raise RefusedError("the machine offers no file transfer (sftp)", "ask who runs it") from error
+            raise sftp.refused() from error
+
+    def _files_behind_noise(self) -> SFTPClient:
+        line, mark = sftp.command()
+        session = self._session(line, subsystem=False)
+        try:
+            sftp.await_mark(session, mark)
+            return SFTPClient(session)  # type: ignore[arg-type]
+        except (SSHException, EOFError, OSError, SFTPError) as error:
+            session.close()
+            raise sftp.refused() from error
 
     def _session(self, command: str, *, subsystem: bool) -> Session:
         self._still_there()
