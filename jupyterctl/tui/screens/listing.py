@@ -95,7 +95,7 @@ class Listing(Mode):
         """Grey the keys that do nothing now; a filter that was kept stands before them."""
         super().keys()
         found = f"{len(self.rows.keys)} of {len(self.items() or {})}"
-        self.bar.remind(f"/{self.typed}  {found}  esc all" if self.typed else "")
+        self.bar.remind(f"/{self.typed}  {found}  esc clears" if self.typed else "")
 
     def _message(self, items: Mapping[str, Any] | None) -> Cell:
         """What to say where there is no row."""

@@ -136,8 +136,9 @@ class RunView(Vertical, can_focus=False):
             self.query_one("#cells", Table).renew()
 
     def on_resize(self) -> None:
-        """Wrap the lines and share the height out anew."""
-        self._draw()
+        """Wrap the lines and share the height out anew; what has just come into view is followed at once."""
+        if self._timer is None:
+            self._begin()
 
     def on_unmount(self) -> None:
         """Nobody looks any more."""
