@@ -164,6 +164,19 @@ async def test_the_failing_cell(here):
         await shown(pilot, "NOTEBOOK" if pilot.app.size.width > 120 else "TIME")
 
 
+async def test_where_there_is_little_room_the_exception_is_what_is_seen(here):
+    lines = "\n".join(f"number_{n} = {n}" for n in range(30))
+    run(here, f"{lines}\nraise ValueError('too much of it')", f"print('ok')\n{lines}")
+    async with opened(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await shown(pilot, "✗ failed")
+        await pilot.press("f")
+        await until(pilot, lambda: "ValueError: too much of it" in "\n".join(screen(pilot).splitlines()[-6:]))
+        assert "enter output  esc back" in screen(pilot)
+        await pilot.press("enter", "home")
+        await shown(pilot, "number_0 = 0")
+
+
 async def test_its_log_is_followed(here):
     run(here, "print('first')", waiting(here), "print('last')", wait=False)
     async with opened() as pilot:
