@@ -203,6 +203,8 @@ class Dashboard(App[None]):
             with self._failing("servers"):
                 found = await self.sessions.ask(all_servers)
                 known = {status.name: status for status in found}
+                busy = (name for name in self.phases if name in (self.servers or {}))
+                known |= {name: self.servers[name] for name in busy if self.servers and name not in known}
                 if known != self.servers:
                     self.servers = known
                     self.tell()

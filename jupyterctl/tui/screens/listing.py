@@ -26,6 +26,8 @@ class Listing(Mode):
 
     empty = ""
     """What to say where there is nothing."""
+    in_detail = "esc back"
+    """The keys of the detail."""
     _filter: FilterLine | None = None
     """Made when it is first wanted: its styles would cost the first paint a tenth."""
 
@@ -92,10 +94,14 @@ class Listing(Mode):
         self.keys()
 
     def keys(self) -> None:
-        """Grey the keys that do nothing now; a filter that was kept stands before them."""
+        """Grey the keys that do nothing now; before them stands how a detail is left, or the filter that was kept."""
         super().keys()
-        found = f"{len(self.rows.keys)} of {len(self.items() or {})}"
-        self.bar.remind(f"/{self.typed}  {found}  esc all" if self.typed else "")
+        if self.has_class("-detail"):
+            self.bar.remind(self.in_detail)
+        elif self.typed:
+            self.bar.remind(f"/{self.typed}  {len(self.rows.keys)} of {len(self.items() or {})}  esc clears")
+        else:
+            self.bar.remind("")
 
     def _message(self, items: Mapping[str, Any] | None) -> Cell:
         """What to say where there is no row."""
@@ -147,6 +153,7 @@ class Listing(Mode):
         """What the cursor is on, on the whole screen."""
         self.add_class("-detail")
         self.query_one(".pane").focus()
+        self.keys()
         self.call_after_refresh(self.moved)
 
     def on_key(self, event: events.Key) -> None:
@@ -158,6 +165,7 @@ class Listing(Mode):
             event.stop()
             self.remove_class("-detail")
             self.rows.focus()
+            self.keys()
         elif event.key == "escape" and self._filter is not None and self.typed:
             event.stop()
             self._end_filter(self._filter)

@@ -46,6 +46,7 @@ class Runs(Listing):
     CSS_PATH = "../runs.tcss"
     BINDINGS: ClassVar[list[Any]] = actions.bindings("runs")
     empty = "No runs yet: n runs a notebook."
+    in_detail = "enter output  esc back"
 
     def __init__(self) -> None:
         super().__init__()

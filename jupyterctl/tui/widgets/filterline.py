@@ -13,7 +13,7 @@ class FilterLine(Input):
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            id="filter", placeholder=f"{what}: enter keeps it, esc ends it", select_on_focus=False, compact=True
+            id="filter", placeholder=f"{what}: enter keeps it, esc clears it", select_on_focus=False, compact=True
         )
 
     @property

@@ -95,6 +95,8 @@ class RunView(Vertical, can_focus=False):
         self._to_failure = False
         self._shows: tuple[Any, ...] | None = None
         """What the output is drawn from: drawing tables and pictures takes its time."""
+        self._place: tuple[Any, ...] | None = None
+        """For what it was scrolled to its beginning; of a failed cell to its end, where the exception stands."""
 
     @property
     def board(self) -> Dashboard:
@@ -136,8 +138,9 @@ class RunView(Vertical, can_focus=False):
             self.query_one("#cells", Table).renew()
 
     def on_resize(self) -> None:
-        """Wrap the lines and share the height out anew."""
-        self._draw()
+        """Wrap the lines and share the height out anew; what has just come into view is followed at once."""
+        if self._timer is None:
+            self._begin()
 
     def on_unmount(self) -> None:
         """Nobody looks any more."""
@@ -243,14 +246,19 @@ class RunView(Vertical, can_focus=False):
 
     def _draw_output(self) -> None:
         cell: CellLine | None = self.query_one("#cells", Table).item
-        shows = (
-            None if cell is None else (self.outline, cell.index, self.journal.seen, bool(self.result), self.size.width)
-        )
+        state = (self.outline, self.journal.seen, bool(self.result), self.size.width)
+        shows = None if cell is None else (cell.index, *state)
         if shows == self._shows:
             return
         self._shows = shows
         text = Text() if cell is None else self._output(cell)
         self.query_one("#output-text", Static).update(text)
+        failed = cell is not None and cell.status == "error"
+        place = (self.outline and self.outline.id, cell and cell.index, failed, bool(self.result))
+        if place != self._place:
+            self._place = place
+            output = self.query_one("#output")
+            (output.scroll_end if failed else output.scroll_home)(animate=False)
 
     def _output(self, cell: CellLine) -> RenderableType:
         """What the result has of a cell; until there is one, what its events told."""
