@@ -61,7 +61,7 @@ def session(
     `variables` (`NAME=VALUE`) are sent as far as the person's configuration sends them.
     """
     terminal = int(term is not None)
-    asked = (0, "", terminal, 0, 0, int(subsystem), _NO_ESCAPE, term or "", command, *variables)
+    asked: tuple[int | str, ...] = (0, "", terminal, 0, 0, int(subsystem), _NO_ESCAPE, term or "", command, *variables)
     packet = _GREETING + _packet(NEW_SESSION, *asked)
     _send(connection, packet, files)
 
