@@ -33,7 +33,7 @@ class Log:
         self.complete = False
         """Whether it was read when nothing more could come."""
         self.cut = False
-        """Whether the node has thrown its beginning away."""
+        """Whether the node has thrown lines away that were not seen; `fill` mends it."""
 
     def data(self) -> bytes:
         """Whole lines, as far as they have come."""
@@ -49,6 +49,12 @@ class Log:
         ).data
         self._merge(got)
         self.complete = last
+
+    def fill(self, whole: bytes) -> None:
+        """Take in the journal itself, out of the pod."""
+        with self._lock:
+            self._data[:] = whole[: whole.rfind(b"\n") + 1]
+            self.cut = False
 
     def follow(self) -> None:
         """Have a thread bring what comes, unless one does."""
@@ -98,13 +104,14 @@ class Log:
         whole = got[: got.rfind(b"\n") + 1]
         with self._lock:
             if whole.startswith(self._data):
-                self.cut = bool(whole) and number(whole) not in (0, None) and not self._data
+                self.cut |= not self._data and (number(whole) or 0) > 0
                 self._data[:] = whole
             elif not self._data.startswith(whole):
                 last = _last_number(self._data)
+                self.cut |= (number(whole) or 0) > last + 1
                 for line in whole.splitlines(keepends=True):
                     found = number(line)
-                    if line.startswith(b"=") or (found is not None and found > last):
+                    if (line.startswith(b"=") and b"\n" + line not in self._data) or (found or 0) > last:
                         self._data += line
                         last = last if found is None else found
 
