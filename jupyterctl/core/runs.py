@@ -155,7 +155,25 @@ def advance(store: Store, run: Run) -> tuple[Run, bool]:
         events += reader.feed(data)
         if not data or gone:
             break
-    return take_in(store, run.id, events, offset - reader.pending), gone
+    run = take_in(store, run.id, events, offset - reader.pending)
+    return (run if gone else waits(store, run, there)), gone
+
+
+def waits(store: Store, run: Run, there: Target) -> Run:
+    """Keep why a run has not started, where its place can tell; it has just been asked for the journal."""
+    if run.started or run.state.ended or not isinstance(there, target.Queueing):
+        return run
+    try:
+        reason = there.pending(run.handle)
+    except JupyterctlError:
+        return run
+    if reason == run.waiting:
+        return run
+
+    def change(kept: Run) -> Run:
+        return kept if kept.started or kept.state.ended else structs.replace(kept, waiting=reason)
+
+    return store.change(run.id, change)
 
 
 def unreachable(store: Store, run: Run, error: UnreachableError) -> Run:
