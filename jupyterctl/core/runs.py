@@ -148,15 +148,24 @@ def advance(store: Store, run: Run) -> tuple[Run, bool]:
     offset = run.offset + len(data)
     events = reader.feed(data)
     gone = False
-    while True:
-        data, gone = there.journal(run.handle, offset)
-        records.extend(run.id, offset, data)
-        offset += len(data)
-        events += reader.feed(data)
-        if not data or gone:
-            break
-    run = take_in(store, run.id, events, offset - reader.pending)
-    return (run if gone else waits(store, run, there)), gone
+    try:
+        while True:
+            data, gone = there.journal(run.handle, offset)
+            records.extend(run.id, offset, data)
+            offset += len(data)
+            events += reader.feed(data)
+            if not data or gone:
+                break
+        run = take_in(store, run.id, events, offset - reader.pending)
+        return (run if gone else waits(store, run, there)), gone
+    finally:
+        unfollow(there, run)
+
+
+def unfollow(there: Target | None, run: Run) -> None:
+    """The journal is asked for no longer."""
+    if isinstance(there, target.Following) and run.handle:
+        there.unfollow(run.handle)
 
 
 def waits(store: Store, run: Run, there: Target) -> Run:

@@ -89,6 +89,10 @@ class Follower:
         self._waits = kind
         return [{"event": "waiting", "reason": news}] if news else []
 
+    def close(self) -> None:
+        """Nobody polls any more."""
+        runs.unfollow(self._target, self.run)
+
     def _take(self, events: list[Event]) -> list[Event]:
         self._pending += events
         turning = any(event["event"] in TURNING_POINTS for event in events)
@@ -122,12 +126,15 @@ class Follower:
 def follow(store: Store, run: Run) -> Iterator[tuple[Run, Event | None]]:
     """The run and each of its events, from the first one to the last; None where nothing is new for a moment."""
     follower = Follower(store, run)
-    while True:
-        events = follower.poll()
-        for event in events:
-            yield follower.run, event
-        if follower.finished:
-            return
-        if not events:
-            yield follower.run, None
-            time.sleep(POLL_SECONDS)
+    try:
+        while True:
+            events = follower.poll()
+            for event in events:
+                yield follower.run, event
+            if follower.finished:
+                return
+            if not events:
+                yield follower.run, None
+                time.sleep(POLL_SECONDS)
+    finally:
+        follower.close()

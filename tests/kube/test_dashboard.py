@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from jupyterctl.core.session import Session
-from tests.tui.ground import SIZES, WIDE, opened, screen, shown
+from tests.tui.ground import SIZES, WIDE, opened, screen, shown, until
 
 from .conftest import Runs
 
@@ -37,8 +37,13 @@ async def test_a_run_tells_why_it_waits_until_it_starts(
     run = runs.start("there", "print('at last')")
     async with opened(lambda: Session(runs.folder), size) as pilot:
         await pilot.press("2")
-        row = next(line for line in (await shown(pilot, "no node takes")).splitlines() if "submitted" in line)
-        assert said in row.partition("│")[0]
+
+        def row() -> str:
+            lines = [line.partition("│")[0] for line in screen(pilot).splitlines()]
+            return next((line for line in lines if run.id in line), "")
+
+        await until(pilot, lambda: said in row())
+        assert "submitted" in row()
         await pilot.press("enter")
         await shown(pilot, "waits")
         await shown(pilot, "no node takes it: 0/")

@@ -87,7 +87,7 @@ class Watch:
         stream = attempts.joined(made, again=self.again)
         self._asked = True
         if attempts.final(stream) or (attempts.last_word(stream) and not self.again):
-            self._close()
+            self.close()
         return stream[offset:], self._over(made)
 
     def _over(self, made: list[Attempt]) -> bool:
@@ -155,7 +155,8 @@ class Watch:
         self._read(log, last=pods.over(pod))
         return contained.read(log.data())
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Follow no log any longer."""
         for log in self._logs.values():
             log.close()
 
