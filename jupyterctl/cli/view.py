@@ -99,8 +99,10 @@ class Plain:
 
 
 def connection(event: Event) -> None:
-    """The place went out of reach, or came back."""
-    if event["event"] == "unreachable":
+    """The place went out of reach, or came back, or says what it waits for."""
+    if event["event"] == "waiting":
+        diagnostics.info(f"waiting: {event['reason']}")
+    elif event["event"] == "unreachable":
         diagnostics.warning(f"{event['error']}; the run may go on there, trying again", event.get("hint", ""))
     else:
         diagnostics.info("the place answers again")
