@@ -195,6 +195,15 @@ class Server(Struct, frozen=True, kw_only=True):
     """It was started by hand, and taken over."""
 
 
+class Facts(Struct, frozen=True, kw_only=True):
+    """What a place says of a server beside what every place does, in the order to show it in."""
+
+    values: dict[str, str] = {}
+    """`image`, `pod`, `node`, `restarts`, `cpu`, `memory` …, in words."""
+    events: tuple[str, ...] = ()
+    """What happened to it lately, the newest last."""
+
+
 class ServerSpec(Struct, frozen=True, kw_only=True):
     """How a server is to be started. An empty token: the one that the place keeps for the name, or a new one."""
 

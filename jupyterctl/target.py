@@ -21,6 +21,7 @@ from .model import (
     Bundle,
     Check,
     Dial,
+    Facts,
     Fate,
     Link,
     Listing,
@@ -35,7 +36,8 @@ from .model import (
 
 if TYPE_CHECKING:
     from .environments.solve import Step
-    from .transport.carrier import Carrier, Progress
+    from .transport.carrier import Progress
+    from .transport.linked import Opened
     from .transport.ssh.way import Ask, Report
 
 GROUP = "jupyterctl.targets"
@@ -111,6 +113,14 @@ class Target(Protocol):
 
 
 @runtime_checkable
+class Telling(Protocol):
+    """A target whose place says more of a server than how it is."""
+
+    def facts(self, name: str) -> Facts:
+        """What it says of a profile's server now; nothing where there is none."""
+
+
+@runtime_checkable
 class Knowing(Protocol):
     """A target whose place remembers how a process ended."""
 
@@ -124,6 +134,14 @@ class Queueing(Protocol):
 
     def pending(self, handle: dict[str, str]) -> str:
         """Why it has not started, in words, as the last look at its journal showed; empty where nothing is wrong."""
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """A target that makes objects of a run, and can show them before it does."""
+
+    def manifest(self, run: Run, bundle: Bundle, plan: Plan) -> str:
+        """What `submit` would make, as YAML documents; no secret stands in it."""
 
 
 @runtime_checkable
@@ -172,16 +190,19 @@ class Distant(Target, Protocol):
     def shell_stream(self) -> list[str]:
         """The command that other programs, as rsync, take for a remote shell; a host's name and words follow it."""
 
-    def make_lab(self, report: Callable[[Step], object]) -> None:
-        """Make an environment with JupyterLab there; `report` hears how far it is."""
+    def enter(self, server: Server | None) -> int:
+        """Give this process's terminal to a shell there, as `shell`, until it ends; its exit code."""
+
+    def make_environment(self, name: str, report: Callable[[Step], object]) -> None:
+        """Make the environment `lab` or `runner` there; `report` hears how far it is."""
 
     def warm(self) -> None:
         """Import what `open` needs, while there is nothing else to do; for the keeper alone."""
 
-    def open(self, ask: Ask, report: Report) -> Carrier:
+    def open(self, ask: Ask, report: Report) -> Opened:
         """Open the way; for the keeper alone."""
 
-    def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
+    def dial(self, carrier: Opened, *, anew: bool) -> Dial:
         """Where the profile's lab listens now, asked over an open way; for the keeper alone. TargetError: nowhere.
 
         `anew`: one that is gone may be started again.

@@ -6,9 +6,12 @@ JUPYTERCTL_TEST_DEV_KUBECONFIG a user's of the same cluster who has only the rig
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import socket
+import subprocess
+import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -17,11 +20,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import yaml
 
+from jupyterctl.errors import TargetError
 from jupyterctl.transport.kube.api import Cluster
 
-from .conftest import need
+from .conftest import PATIENCE, need, wait_for
 
 ADMIN, DEV, IMAGE = "JUPYTERCTL_TEST_KUBECONFIG", "JUPYTERCTL_TEST_DEV_KUBECONFIG", "JUPYTERCTL_TEST_IMAGE"
 
@@ -37,13 +42,14 @@ class Space:
         self.name = f"jupyterctl-test-{uuid.uuid4().hex[:8]}"
         self.image = os.environ[IMAGE]
         self.proxy: Proxy | None = None
+        self._volumes: list[str] = []
         self.cluster = Cluster(os.environ[ADMIN], None, self.name)
 
     def open(self) -> Space:
         """Make the namespace, and wait for the account that its pods have."""
+        self._use = (Path(tempfile.gettempdir()) / "jupyterctl-test-cluster.lock").open("w")
+        fcntl.flock(self._use, fcntl.LOCK_SH)
         self.cluster.ask(self.cluster.core.create_namespace, {"metadata": {"name": self.name}})
-        from .conftest import wait_for
-
         wait_for(lambda: self.cluster.ask(self.cluster.core.list_namespaced_service_account, self.name)["items"])
         return self
 
@@ -52,6 +58,18 @@ class Space:
         if self.proxy is not None:
             self.proxy.close()
         self.cluster.ask(self.cluster.core.delete_namespace, self.name, grace_period_seconds=0)
+        self._use.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else uses the cluster meanwhile."""
+        fcntl.flock(self._use, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._use, fcntl.LOCK_SH)
+        for volume in self._volumes:
+            self.cluster.ask(self.cluster.core.delete_persistent_volume, volume)
 
     def kubeconfig(self, of: str = ADMIN) -> Path:
         """A kubeconfig of a user, through a proxy that can be cut where there is one."""
@@ -94,6 +112,34 @@ class Space:
         }
         self.cluster.ask(api.create_namespaced_role_binding, self.name, binding)
 
+    def volume(self, claim: str, folder: Path) -> None:
+        """A folder of the cluster's one node as a volume for a claim of the namespace."""
+        self.cluster.ask(
+            self.cluster.core.create_persistent_volume,
+            {
+                "metadata": {"name": f"{self.name}-{claim}"},
+                "spec": {
+                    "capacity": {"storage": "1Gi"},
+                    "accessModes": ["ReadWriteOnce"],
+                    "storageClassName": "",
+                    "persistentVolumeReclaimPolicy": "Retain",
+                    "hostPath": {"path": str(folder), "type": "DirectoryOrCreate"},
+                    "claimRef": {"namespace": self.name, "name": claim},
+                },
+            },
+        )
+        self._volumes.append(f"{self.name}-{claim}")
+
+    def token(self, name: str) -> str:
+        """A lab's, out of its Secret."""
+        import base64
+
+        from jupyterctl.transport.kube import lab_manifest
+
+        called = lab_manifest.called(name)
+        data = self.cluster.ask(self.cluster.core.read_namespaced_secret, called, self.name)["data"]
+        return base64.b64decode(data[lab_manifest.TOKEN]).decode()
+
     def pods(self, **labels: str) -> list[dict[str, Any]]:
         """The pods with our labels, the oldest first."""
         from jupyterctl.transport.kube import podspec
@@ -108,6 +154,35 @@ class Space:
         from jupyterctl.transport.kube import streams
 
         return streams.run(self.cluster, pod, ["python3", "-c", code, *arguments]).decode()
+
+
+@contextmanager
+def api_server_stopped() -> Iterator[None]:
+    """The API server of a cluster whose process this machine has is ended, and started again as it was."""
+    need("kubernetes", os.environ.get(ADMIN), f"{ADMIN} names no kubeconfig of a test cluster")
+    server = next((one for one in psutil.process_iter(["name"]) if one.info["name"] == "kube-apiserver"), None)
+    need("apiserver", server is not None and os.geteuid() == 0, "the API server is not this machine's to stop")
+    assert server is not None
+    command, folder, variables = server.cmdline(), server.cwd(), server.environ()
+    log = os.open(Path(f"/proc/{server.pid}/fd/2").readlink(), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    server.terminate()
+    psutil.wait_procs([server], PATIENCE)
+    try:
+        yield
+    finally:
+        subprocess.Popen(
+            command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+        os.close(log)
+        cluster = Cluster(os.environ[ADMIN], None, None)
+        wait_for(lambda: _answers(cluster))
+
+
+def _answers(cluster: Cluster) -> bool:
+    with suppress(TargetError):
+        cluster.ask(cluster.core.list_namespace)
+        return True
+    return False
 
 
 class Proxy:

@@ -87,11 +87,16 @@ class Sshd:
         """End it and every connection it has."""
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGSTOP)  # whoever comes back at once is not let in
+        self.suspend()
         self.kill_sessions()
         self._process.kill()
         self._process.wait()
         self._process = None
+
+    def suspend(self) -> None:
+        """Let nobody in from now on, not even who comes back at once; connections that are there go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
 
     def sessions(self) -> list[psutil.Process]:
         """The processes of its connections, without what these run."""

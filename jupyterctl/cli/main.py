@@ -44,9 +44,6 @@ COMMANDS = {
 }
 """Command to (module:object, the line that `--help` shows without importing it)."""
 
-WAKING = {"start", "reconnect", "open", "stop", "restart", "shell", "logs", "cp", "sync"}
-"""Commands that may have to go to the target they name: its keeper comes up while they are imported."""
-
 
 class LazyGroup(click.Group):
     """A group that knows its commands' names and help, and imports a command's module only to run it."""
@@ -92,13 +89,6 @@ class LazyGroup(click.Group):
 
             near = get_close_matches(name, COMMANDS, n=1)
             ctx.fail(f"there is no command `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
-        if name in WAKING:
-            from ..transport import keepers
-
-            for word in args[1:]:
-                if not word.startswith("-"):
-                    keepers.wake(word.partition(":")[0])
-                    break
         return super().resolve_command(ctx, args)
 
 

@@ -76,6 +76,7 @@ def prepare(request: Request, progress: Callable[[str], object] = len) -> Prepar
     if plan.missing and not options.lenient:
         names = ", ".join(f"`{name}`" for name in plan.missing)
         raise TargetError(f"{plan.place} does not have {names}, which the notebook needs", plan.fix)
+    left = gather(read, ()).files if plan.in_place and there.remote else ()
     gathered = Gathered() if plan.in_place else gather(read, options.include)
     return Prepared(
         request=request,
@@ -86,8 +87,15 @@ def prepare(request: Request, progress: Callable[[str], object] = len) -> Prepar
         files={name: str(path) for name, path in gathered.files.items()},
         options=options,
         bytes=gathered.bytes,
-        notices=(*plan.notices, *_notices(gathered, request, in_place=plan.in_place)),
+        notices=(*plan.notices, *_left(left), *_notices(gathered, request, in_place=plan.in_place)),
     )
+
+
+def _left(names: Collection[str]) -> Iterator[str]:
+    """What the notebook names, and must have where it works."""
+    if names:
+        named = ", ".join(f"`{name}`" for name in sorted(names))
+        yield f"{named}: what the target's own folder has of that name is used (--isolated takes along what lies here)"
 
 
 def _notices(gathered: Gathered, request: Request, *, in_place: bool) -> Iterator[str]:

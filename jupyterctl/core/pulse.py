@@ -8,11 +8,11 @@ from __future__ import annotations
 import random
 from enum import Enum
 
-QUIET, DEAD = 5.0, 15.0
+QUIET, DEAD = 5.0, 13.5
 """Silence after which it is asked, and after which it is gone."""
 QUIET_WATCHED, DEAD_WATCHED = 1.5, 4.5
 """The same while somebody is looking."""
-URGENT = 3.0
+URGENT = 2.6
 """After a wake, a change of the network or a key: how long the answer may take."""
 ASLEEP = 4.0
 """A tick that comes so late was slept through."""
@@ -67,7 +67,7 @@ class Pulse:
 class BackOff:
     """How long to wait before the next try: little at first, and never long while somebody is looking."""
 
-    FIRST, MOST, LATE, LATE_AFTER, MOST_WATCHED = 0.25, 4.0, 30.0, 600.0, 1.0
+    FIRST, MOST, LATE, LATE_AFTER, MOST_WATCHED = 0.25, 4.0, 30.0, 600.0, 0.8
 
     def __init__(self, now: float) -> None:
         self._began = now

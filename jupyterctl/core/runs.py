@@ -86,6 +86,30 @@ def target_of(run: Run) -> Target:
     return kind.create(Profile(name=run.target, kind=run.kind, settings=settings))
 
 
+def rehearse(run: Run, notebook: Path) -> str:
+    """What submitting a run would do, as YAML; nothing is made, and no secret is asked for."""
+    there = target_of(run)
+    plan = run.plan or Plan(place="", reason="")
+    if isinstance(there, target.Rehearsing):
+        files = {records.INPUT: notebook, remote.RUNNER: runner()}
+        files |= {f"files/{name}": Path(path) for name, path in run.files.items()}
+        return there.manifest(run, Bundle(files=files, task=run.task), plan)
+    import yaml
+
+    said = {
+        "run": run.id,
+        "notebook": run.notebook,
+        "target": run.target,
+        "place": plan.place,
+        "reason": plan.reason,
+        "parameters": run.parameters,
+        "secrets": run.secrets,
+        "files": list(run.files),
+        "output": run.output,
+    }
+    return yaml.safe_dump({key: value for key, value in said.items() if value}, sort_keys=False, allow_unicode=True)
+
+
 # -- taking in what happened -------------------------------------------------------------------------------------------
 
 

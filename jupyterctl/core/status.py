@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ from msgspec import Struct, structs
 
 from .. import model, paths, target, targets
 from ..errors import JupyterctlError, TargetError, UnreachableError
-from ..model import Address, LinkState, Profile, Server, ServerState
+from ..model import Address, Facts, LinkState, Profile, Server, ServerState
+from ..target import Telling
 from . import links, profiles
 
 if TYPE_CHECKING:
@@ -79,6 +81,10 @@ class Status(Struct, frozen=True, kw_only=True):
     root: str | None = None
     pid: int | None = None
     adopted: bool = False
+    facts: dict[str, str] = {}
+    """What else its place says of it, asked alone: image, pod, node, restarts …"""
+    events: tuple[str, ...] = ()
+    """What happened to it lately, as its place tells it."""
 
 
 class Overview(Struct, frozen=True, kw_only=True):
@@ -106,8 +112,25 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
         return Status(name=where.name, kind=where.profile.kind, state=ServerState.STOPPED.value)
     at = links.distant(where.target)
     if at is None:
-        return of(server, where.target, PATIENT_SECONDS)
-    return beyond(where.kept(), at, server, PATIENT_SECONDS)
+        return _told(of(server, where.target, PATIENT_SECONDS), where)
+    return _told(beyond(where.kept(), at, server, PATIENT_SECONDS), where)
+
+
+def _told(seen: Status, where: Place) -> Status:
+    """With what its place says beside; one that has just been found and is coming up is no other thing than that."""
+    server = where.store.server(where.name)
+    if seen.state == ServerState.STOPPED and server is not None and server.state is ServerState.STARTING:
+        seen = structs.replace(seen, state=server.state.value)
+    told = facts(where)
+    return structs.replace(seen, facts=told.values, events=told.events)
+
+
+def facts(where: Place) -> Facts:
+    """What its place says of a server; nothing where it says nothing, or does not answer."""
+    if isinstance(where.target, Telling):
+        with suppress(TargetError):
+            return where.target.facts(where.name)
+    return Facts()
 
 
 def glance(cwd: Path, name: str, store: Callable[[], Store]) -> Status:

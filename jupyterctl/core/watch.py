@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -85,8 +86,9 @@ class Follower:
             reason = there.pending(self.run.handle)
         except JupyterctlError:
             return []
-        news = reason if reason != self._waits else ""
-        self._waits = reason
+        kind = re.sub(r"[0-9a-f]*\d[0-9a-f]*", "", reason)  # the cluster's own counters are no news
+        news = reason if kind != self._waits else ""
+        self._waits = kind
         return [{"event": "waiting", "reason": news}] if news else []
 
     def _take(self, events: list[Event]) -> list[Event]:

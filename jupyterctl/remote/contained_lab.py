@@ -18,11 +18,11 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import List  # noqa: UP035 - Python 3.8 executes this
+from typing import List
 
 HERE = Path(__file__).resolve().parent
 WANTED = ("jupyterlab", "ipykernel")
-_told: List[int] = []  # noqa: UP006 - likewise
+_told: List[int] = []
 
 
 def prepare() -> None:
@@ -38,7 +38,7 @@ def install() -> None:
     """Have what is missing installed, into the environment where that may be, else for this user."""
     missing = [name for name in WANTED if importlib.util.find_spec(name) is None]
     if missing:
-        shared = sys.prefix != sys.base_prefix or os.access(os.path.dirname(importlib.util.__file__), os.W_OK)  # noqa: PTH120
+        shared = sys.prefix != sys.base_prefix or os.access(os.path.dirname(importlib.util.__file__), os.W_OK)
         command = [sys.executable, "-m", "pip", "install", "--no-input", *([] if shared else ["--user"]), *missing]
         quiet = {
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -63,7 +63,7 @@ def wait(child: subprocess.Popen[bytes]) -> int:
             return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def main(arguments: List[str]) -> int:  # noqa: UP006 - likewise
+def main(arguments: List[str]) -> int:
     """The exit code."""
     prepare()
     if os.environ.pop("JUPYTERCTL_INSTALL", ""):

@@ -138,7 +138,7 @@ class Kubernetes(Labs, Runs):
 
     def __init__(self, profile: Profile) -> None:
         assert isinstance(profile.settings, Settings)  # noqa: S101 - validated as this kind's
-        self.profile = profile
+        super().__init__(profile)
         self.settings = profile.settings
         self.cluster = Cluster(self.settings.kubeconfig, self.settings.context, self.settings.namespace)
         self.site = " ".join([profile.kind, *filter(None, self.cluster.named)])

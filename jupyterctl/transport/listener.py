@@ -15,12 +15,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 import sshtunnel
 
 from ..errors import TargetError
 from .answers import answer
+from .limits import many_files
 from .ports import owner
 from .ssh.way import ClosedError, Destination
 
@@ -68,6 +70,18 @@ class _Server(sshtunnel._ForwardServer):  # type: ignore[misc]
     """Accepts, and leaves each socket to whom it was handed."""
 
     request_queue_size = QUEUE
+
+    def server_activate(self) -> None:
+        """Listen, and never wait for who has gone again."""
+        super().server_activate()
+        self.socket.setblocking(False)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Hand over this one and all others that have come by now."""
+        super().process_request(request, client_address)
+        with suppress(OSError):  # none is left; what else it may be the next look at the socket meets
+            while True:
+                super().process_request(*self.socket.accept())
 
     def shutdown_request(self, request: socket.socket) -> None:
         """It is not ours any more."""
@@ -136,6 +150,7 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
 
     def start(self) -> None:
         """Listen; TargetError, naming who has it, where the port is not to be had."""
+        many_files()
         (local,), (remote,) = self._local_binds, self._remote_binds
         try:
             self._make_ssh_forward_server(remote, local)
@@ -231,6 +246,8 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
         self._absent()
         place = destination if isinstance(destination, str) else f"{destination[0]}:{destination[1]}"
         story = f"The machine answers, but nothing listens at {place} there ({reason.lower()}). Is Jupyter running?"
+        if reason.endswith("."):  # it is a sentence, and says it all
+            story = reason
         self._answer(held.client, "Jupyter does not answer", story)
 
     def _expire(self) -> None:

@@ -10,9 +10,9 @@ import socket
 import sys
 
 
-def ours(host: str, port: int, key: str, to: int, local: int) -> object:
+def paramiko(host: str, port: int, key: str, to: int, local: int) -> object:
     """Our listener over our transport."""
-    import paramiko
+    from paramiko import Ed25519Key
 
     from jupyterctl.transport.listener import Listener
     from jupyterctl.transport.ssh.connection import ParamikoWay
@@ -20,7 +20,7 @@ def ours(host: str, port: int, key: str, to: int, local: int) -> object:
 
     transport = FastTransport(socket.create_connection((host, port)))
     transport.start_client(timeout=20)
-    transport.auth_publickey("root", paramiko.Ed25519Key.from_private_key_file(key))
+    transport.auth_publickey("root", Ed25519Key.from_private_key_file(key))
     listener = Listener(local)
     listener.start()
     listener.use(ParamikoWay(transport, "bench"), ("127.0.0.1", to))
@@ -64,7 +64,7 @@ def sshtunnel(host: str, port: int, key: str, to: int, local: int) -> object:
     return forwarder
 
 
-KINDS = {"ours": ours, "openssh": openssh, "sshtunnel": sshtunnel}
+KINDS = {"paramiko": paramiko, "openssh": openssh, "sshtunnel": sshtunnel}
 
 if __name__ == "__main__":
     kind, host, port, key, to, local = sys.argv[1:]

@@ -7,6 +7,8 @@
  *   peer up PORT BYTES                seconds that an upload takes
  *   peer burst PORT N ROUNDS BYTES    N connections at once, each downloads; prints p50 in seconds, and how many failed
  *   peer abort PORT N ROUNDS BYTES    the same, but each is reset after the first bytes
+ *   peer hold PORT N                  N connections that stay: prints how many echo; after a line on its standard
+ *                                     input it prints how many still do, and ends
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -106,6 +109,9 @@ static int serve(struct sockaddr_in *at)
         perror("listen");
         return 1;
     }
+    struct rlimit files;
+    if (!getrlimit(RLIMIT_NOFILE, &files))
+        files.rlim_cur = files.rlim_max, setrlimit(RLIMIT_NOFILE, &files);
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, 1 << 16);
     pthread_attr_setdetachstate(&small, PTHREAD_CREATE_DETACHED);
@@ -205,6 +211,42 @@ static int burst(struct sockaddr_in *to, int n, uint64_t size, int aborting, dou
     return failed + left;
 }
 
+/* Send a byte on every connection and take it back; those that fail are closed. Returns how many have not. */
+static int echoed(int *fds, int n)
+{
+    int alive = 0;
+    for (int i = 0; i < n; i++)
+        if (fds[i] >= 0 && send(fds[i], "x", 1, MSG_NOSIGNAL) != 1)
+            close(fds[i]), fds[i] = -1;
+    for (int i = 0; i < n; i++) {
+        char back;
+        if (fds[i] >= 0 && recv(fds[i], &back, 1, 0) != 1)
+            close(fds[i]), fds[i] = -1;
+        alive += fds[i] >= 0;
+    }
+    return alive;
+}
+
+static int hold(struct sockaddr_in *to, int n)
+{
+    struct rlimit files = {n + 64, n + 64};
+    struct timeval patience = {10, 0};
+    char said[ORDER];
+    int *fds = malloc(n * sizeof *fds);
+    setrlimit(RLIMIT_NOFILE, &files);
+    order(said, 'e', 0);
+    for (int i = 0; i < n; i++) {
+        fds[i] = dial(to, 0);
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        send(fds[i], said, ORDER, MSG_NOSIGNAL);
+    }
+    printf("%d\n", echoed(fds, n));
+    fflush(stdout);
+    getchar();
+    printf("%d\n", echoed(fds, n));
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -216,6 +258,8 @@ int main(int argc, char **argv)
         return serve(&at);
     if (!strcmp(argv[1], "down") || !strcmp(argv[1], "up"))
         return transfer(&at, argv[1][0], strtoull(argv[3], NULL, 10));
+    if (!strcmp(argv[1], "hold"))
+        return hold(&at, atoi(argv[3]));
     int n = atoi(argv[3]), rounds = atoi(argv[4]), failed = 0;
     double *times = malloc(sizeof *times * n * rounds);
     long done = 0;

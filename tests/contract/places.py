@@ -28,7 +28,7 @@ from tests.cluster import Space
 from tests.conftest import end_all, need
 from tests.sshd import Sshd
 
-TRANSPORTS = {"ssh": "paramiko"}
+TRANSPORTS = {"ssh": "paramiko", "ssh-program": "openssh"}
 """The ways to a machine elsewhere: a place's name, and the profile's `transport`."""
 
 
@@ -72,6 +72,10 @@ class Place(Protocol):
     """Whether it is known before a run what its environment has."""
 
 
+Who = int | str
+"""What tells one server from the next at its place: a pid of this machine, or another name."""
+
+
 class ServerPlace(Protocol):
     """What the server half has to know."""
 
@@ -83,6 +87,8 @@ class ServerPlace(Protocol):
     """Whether what was started there by hand can be taken over: its token can be had."""
     revives: bool
     """Whether the place itself brings a lab back that was killed."""
+    bare_shell: bool
+    """Whether there is a shell where there is no server."""
     records: bool
     """Whether labs are found by files that they leave, which may be wrong."""
 
@@ -98,8 +104,20 @@ class ServerPlace(Protocol):
     def slow(self, server: str) -> str:
         """A profile whose lab never comes up, with these lines below `[server]`."""
 
-    def begun(self, home: Path) -> int:
-        """The pid of the server `there` once its start needs nobody any more, else 0; `home` is JUPYTERCTL_HOME."""
+    def identity(self, name: str) -> Who:
+        """Which server a profile has, where that is not told by a pid; empty where it has none."""
+
+    def gone(self, who: Who) -> bool:
+        """Whether that server has ended."""
+
+    def kill(self, who: Who) -> None:
+        """SIGKILL to the server."""
+
+    def children(self, who: Who) -> list[psutil.Process]:
+        """Its kernels and what else it has started, as far as this machine sees them."""
+
+    def begun(self, home: Path) -> Who:
+        """Which one the server `there` is once its start needs nobody any more, else 0; `home` is JUPYTERCTL_HOME."""
 
     def kept(self, home: Path) -> Kept:
         """What the place keeps of the server `there`."""
@@ -113,8 +131,34 @@ class ServerPlace(Protocol):
     def occupy(self, port: int) -> AbstractContextManager[int]:
         """While open, another program listens on the port; its pid."""
 
-    def freeze(self, pid: int) -> AbstractContextManager[None]:
-        """While open, the server of that pid is there and does nothing."""
+    def freeze(self, who: Who) -> AbstractContextManager[None]:
+        """While open, that server is there and does nothing."""
+
+
+class Processes:
+    """A place whose servers are processes that this machine sees."""
+
+    bare_shell = True
+
+    def identity(self, name: str) -> Who:
+        return ""
+
+    def gone(self, who: Who) -> bool:
+        return gone(int(who))
+
+    def kill(self, who: Who) -> None:
+        os.kill(int(who), signal.SIGKILL)
+
+    def children(self, who: Who) -> list[psutil.Process]:
+        return psutil.Process(int(who)).children(recursive=True)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 class Kept(NamedTuple):
@@ -204,7 +248,7 @@ class Local(OnThisMachine):
         return paths.state() / "local"
 
 
-class LocalServers:
+class LocalServers(Processes):
     """This machine, its servers in tmux or in sessions of their own."""
 
     here = True
@@ -251,9 +295,9 @@ class LocalServers:
             yield os.getpid()
 
     @contextmanager
-    def freeze(self, pid: int) -> Iterator[None]:
+    def freeze(self, who: Who) -> Iterator[None]:
         """tmux lets a stopped process go on, so it is stopped with it."""
-        with frozen(pid, tmux=self.tmux):
+        with frozen(int(who), tmux=self.tmux):
             yield
 
 
@@ -371,7 +415,7 @@ class Pods:
         self.space.execute(self._pod(run_id), f"open({self._gate!r}, 'w')")
 
 
-class SshServers(Elsewhere):
+class SshServers(Processes, Elsewhere):
     """Servers there, in tmux."""
 
     adopts, revives, records = True, False, True
@@ -399,8 +443,8 @@ class SshServers(Elsewhere):
             yield os.getpid()
 
     @contextmanager
-    def freeze(self, pid: int) -> Iterator[None]:
-        with frozen(pid, tmux=True):
+    def freeze(self, who: Who) -> Iterator[None]:
+        with frozen(int(who), tmux=True):
             yield
 
 
@@ -445,7 +489,7 @@ class ContainerRuns:
         self.ground.python(f"jupyterctl-run-{run_id}", f"open({self._gate!r}, 'w')")
 
 
-class ContainerServers:
+class ContainerServers(Processes):
     """Labs in containers, published on this machine."""
 
     here = True
@@ -490,9 +534,9 @@ class ContainerServers:
             yield os.getpid()
 
     @contextmanager
-    def freeze(self, pid: int) -> Iterator[None]:
+    def freeze(self, who: Who) -> Iterator[None]:
         """All but the first process of the container."""
-        with frozen(psutil.Process(pid).children()[0].pid, tmux=False):
+        with frozen(psutil.Process(int(who)).children()[0].pid, tmux=False):
             yield
 
 

@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from jupyterctl.core.pulse import ASLEEP, DEAD
 from jupyterctl.errors import TargetError
 from jupyterctl.model import LinkState
 from jupyterctl.transport import broker
-from tests.conftest import wait_for
+from tests.conftest import need, wait_for
 
 from .machine import Machine
 from .near import KEEPER, NAME, Kernel, Near, two_lines
@@ -42,6 +43,26 @@ def test_it_sleeps_and_the_connection_does_not_survive(near: Near, machine: Mach
     assert kernel.intact()
     wait_for(lambda: near.said().reconnects > before)
     assert near.keeper() == keeper
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["same-network", "another-network"])
+def test_the_laptop_sleeps_and_its_clock_jumps(
+    near: Near, machine: Machine, kernel: Kernel, monkeypatch: pytest.MonkeyPatch, moved: bool
+) -> None:
+    """An hour passes by the wall clock, and next to nothing by the one that stands still meanwhile."""
+    with clock_of_a_keeper(near, monkeypatch) as set_forward:
+        before, keeper = near.said().reconnects, near.keeper()
+        keeper.send_signal(signal.SIGSTOP)
+        if moved:
+            machine.line.move()
+        set_forward(3600)
+        keeper.send_signal(signal.SIGCONT)
+        assert kernel.intact()
+        assert near.becomes(LinkState.UP).pid == keeper.pid
+        assert (near.said().reconnects > before) == moved
+    near.kill_keeper()
+    near.row()
+    near.becomes(LinkState.UP)
 
 
 def test_status_starts_another(near: Near, kernel: Kernel) -> None:
@@ -102,6 +123,24 @@ def test_the_port_was_taken_and_reconnect_has_it(near: Near, kernel: Kernel) -> 
     assert list(near.session.reconnect(NAME))[-1].name == "http"
     assert near.row().link.state == LinkState.UP
     assert kernel.intact()
+
+
+@contextmanager
+def clock_of_a_keeper(near: Near, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], object]]:
+    """A new keeper whose wall clock, and no other, can be set forward by so many seconds."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    need("faketime", library, "apt install libfaketime")
+    file = near.folder / "clock"
+    file.write_text("+0")
+    near.kill_keeper()
+    with monkeypatch.context() as patch:
+        patch.setenv("LD_PRELOAD", str(library))
+        patch.setenv("FAKETIME_TIMESTAMP_FILE", str(file))
+        patch.setenv("FAKETIME_NO_CACHE", "1")
+        patch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        near.row()
+        near.becomes(LinkState.UP)
+    yield lambda seconds: file.write_text(f"+{seconds}")
 
 
 @contextmanager

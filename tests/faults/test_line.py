@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from jupyterctl.core.pulse import Pulse, Verdict
 from jupyterctl.model import LinkState
 from tests.conftest import wait_for
@@ -109,3 +111,13 @@ def test_changes_of_the_network_give_a_dead_way_no_more_time() -> None:
         verdicts.append(pulse.look(now, now, 100.0, watched=False))
     assert verdicts[0] is Verdict.ASK
     assert Verdict.GONE in verdicts
+
+
+@pytest.mark.parametrize("jump", [0, 3600])
+def test_a_wall_clock_that_jumps_is_a_wake(jump: int) -> None:
+    """While a laptop sleeps the other clock stands still: the way is asked at once, and not believed for long."""
+    pulse, verdicts = Pulse(100.0, 1000.0), []
+    for tick in range(1, 18):
+        now = 100 + tick / 4
+        verdicts.append(pulse.look(now, now + 900 + jump * (tick > 1), 100.0, watched=False))
+    assert (verdicts[1] is Verdict.ASK) == (Verdict.GONE in verdicts) == bool(jump)

@@ -15,6 +15,7 @@ import pytest
 
 from jupyterctl.transport.ssh import master, openssh
 from jupyterctl.transport.ssh.openssh import OpenSSHWay
+from jupyterctl.transport.ssh.pump import READ
 from jupyterctl.transport.ssh.relay import CopyingRelay, Relay
 from jupyterctl.transport.ssh.way import ClosedError, RefusedError
 from tests.conftest import PATIENCE, wait_for
@@ -181,6 +182,14 @@ def test_commands(way: OpenSSHWay) -> None:
     stream.close()
 
 
+def test_a_command_may_be_let_go_of_while_it_complains(way: OpenSSHWay) -> None:
+    """The thread that hears it may have been told so just before."""
+    stream = way.execute("echo complaint >&2; sleep 60")
+    stream.close()
+    stream._complain(READ)
+    assert way.execute("echo out").read(100) == b"out\n"
+
+
 def test_a_command_that_is_still_running_has_no_status(way: OpenSSHWay) -> None:
     stream = way.execute("sleep 1000")
     assert stream.wait(0) is None
@@ -279,3 +288,22 @@ def test_two_hundred_at_once(way: OpenSSHWay, far: Far) -> None:
         clients = list(pool.map(lambda _: Client(way, far.to).say("send 1000"), range(200)))
         assert all(rest == blob(1000) for rest in pool.map(Client.rest, clients))
     assert not any(client.refused or client.lost.is_set() for client in clients)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_start_up_files_may_print_where_files_are_transferred(site: Site, transport: str, tmp_path: Path) -> None:
+    """As a noisy `~/.bashrc` does where the sftp program is started by the login shell."""
+    noise = tmp_path / "noise"
+    noise.write_text('#!/bin/sh\necho Welcome\nexec sh -c "$SSH_ORIGINAL_COMMAND"\n')
+    noise.chmod(0o755)
+    site.sshd(extra=f"ForceCommand {noise}")
+    server = site.servers[0]
+    server.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.sshd.CONFIG", CONFIG.replace("internal-sftp", "/usr/lib/openssh/sftp-server"))
+        server.start()
+    files = site.open(transport=transport).files()
+    with files.open(str(tmp_path / "there"), "w") as file:
+        file.write(blob(300_000))
+    assert (tmp_path / "there").read_bytes() == blob(300_000)
+    files.close()

@@ -6,6 +6,7 @@ for as long as they are kept. `params.json` says what is wanted in `contained`:
 
 await       (bytes, SHA-256) of an archive that is still to come: its sender writes ARRIVING and renames it to ARCHIVE
 await_for   seconds that this may take
+fetch       where fsspec finds that archive, instead of a sender
 install     install papermill and ipykernel where they are missing
 lack        modules the notebook imports: a run that lacks one ends before its first cell
 print       the most bytes of files, as printed, that follow the journal; left out, none are
@@ -44,6 +45,8 @@ EVERY = 0.03
 """Seconds between looks at the journal."""
 LINE = 12_000
 """Characters of a printed file in one line: whole lines of up to 16 KiB pass every container's log."""
+LIKELY_RATIO = 12
+"""How much smaller a notebook may get by packing; larger ones are not tried."""
 TARGET_FAILED, LOST = 3, 3
 
 
@@ -128,6 +131,8 @@ class Supervisor:
         Path("files").mkdir(exist_ok=True)
 
     def _await(self, size: int, digest: str) -> None:
+        if self.wanted.get("fetch"):
+            self._fetch(self.wanted["fetch"])
         deadline = time.monotonic() + self.wanted.get("await_for", 600.0)
         while not Path(ARCHIVE).exists():
             if self.ending or time.monotonic() > deadline:
@@ -139,6 +144,15 @@ class Supervisor:
                 found.update(block)
         if Path(ARCHIVE).stat().st_size != size or found.hexdigest() != digest:
             raise FailedError("NotSubmitted", "the notebook's files arrived damaged")
+
+    @staticmethod
+    def _fetch(address: str) -> None:
+        try:
+            files, path = _storage(address)
+            files.get_file(path, ARRIVING)
+        except Exception as error:
+            raise FailedError("NotSubmitted", f"the storage does not give {address}: {error}") from error
+        Path(ARRIVING).replace(ARCHIVE)
 
     def _complete(self) -> None:
         """Have what a run needs, and what its notebook imports."""
@@ -231,8 +245,10 @@ class Supervisor:
         limit = self.wanted.get("print")
         if limit is None:
             return
-        printed = {name: _packed(Path(name)) for name in FILES if Path(name).exists()}
-        if sum(map(len, printed.values())) <= limit:
+        there = [Path(name) for name in FILES if Path(name).exists()]
+        small = sum(file.stat().st_size for file in there) <= limit * LIKELY_RATIO
+        printed = {file.name: _packed(file) for file in there} if small else {}
+        if small and sum(map(len, printed.values())) <= limit:
             for name, text in printed.items():
                 self._print(name, text)
             return
@@ -242,9 +258,7 @@ class Supervisor:
     def _put_away(self, address: str) -> bool:
         """Store the files and the journal; False where that fails, and the log says why."""
         try:
-            import fsspec  # type: ignore[import-not-found,unused-ignore] # in the image, for who wants it
-
-            files, path = fsspec.core.url_to_fs(address)
+            files, path = _storage(address)
             for name in (*FILES, "events.jsonl"):
                 if Path(name).exists():
                     files.put_file(name, f"{path}/{name}")
@@ -265,6 +279,14 @@ class Supervisor:
         self.ending = False
         while not (self.ending or Path(COLLECTED).exists() or time.monotonic() > until):
             time.sleep(EVERY)
+
+
+def _storage(address: str) -> "tuple[Any, str]":
+    """A file system and a path of it; the image has fsspec, and what it needs for this one."""
+    import fsspec
+
+    files, path = fsspec.core.url_to_fs(address)
+    return files, path
 
 
 def _there(module: str) -> bool:

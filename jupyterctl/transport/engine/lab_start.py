@@ -14,7 +14,8 @@ from ...errors import JupyterctlError, TargetError, UnreachableError
 from ...model import Phase, PhaseState, Server, ServerSpec, duration
 from ...remote import CONTAINED_LAB, LAB
 from .. import jupyter_api, ports
-from ..lab_start import alone, idle, step
+from ..lab_flags import idle
+from ..lab_start import alone, step
 from . import archive, images, log, recipe
 from .client import client, said, words
 from .labs import EVERY, ON_FAILURE, RUNTIME, TOKEN, back, restart

@@ -49,6 +49,10 @@ class Cluster:
         """What tells this cluster and namespace from others, without looking at any file."""
         return self._kubeconfig, self._wanted, self._namespace
 
+    def anew(self) -> Cluster:
+        """The same with nothing known: its kubeconfig, and logins that have run out, are read again."""
+        return Cluster(*self.named)
+
     def contexts(self) -> list[str]:
         """Names of the kubeconfig's contexts; none where there is no kubeconfig."""
         from kubernetes import config

@@ -11,7 +11,7 @@ from .api import Cluster, MissingError, Rule, role_of
 
 RUNS: tuple[Rule, ...] = (
     ("batch", ("jobs",), ("create", "get", "list", "patch", "delete")),
-    ("", ("pods",), ("get", "list")),
+    ("", ("pods",), ("get", "list", "deletecollection")),
     ("", ("pods/log",), ("get",)),
     ("", ("pods/exec",), ("get", "create")),
     ("", ("secrets",), ("create", "patch", "deletecollection")),
@@ -19,12 +19,20 @@ RUNS: tuple[Rule, ...] = (
 )
 """What runs need."""
 LABS: tuple[Rule, ...] = (
-    ("apps", ("statefulsets",), ("create", "get", "list", "patch", "delete")),
-    ("", ("pods/portforward",), ("get", "create")),
-    ("", ("secrets",), ("get", "delete")),
-    ("", ("persistentvolumeclaims",), ("get", "list")),
+    ("apps", ("statefulsets",), ("get", "list", "create", "update", "delete")),
+    ("", ("secrets",), ("get", "create", "update")),
+    ("", ("pods",), ("get", "list", "delete")),
+    ("", ("pods/log",), ("get",)),
+    ("", ("pods/exec", "pods/portforward"), ("get", "create")),
+    ("", ("events",), ("list",)),
 )
-"""What labs need beside."""
+"""What labs need."""
+IDLE: tuple[Rule, ...] = (
+    ("", ("serviceaccounts",), ("create",)),
+    ("rbac.authorization.k8s.io", ("roles", "rolebindings"), ("create",)),
+    ("apps", ("statefulsets/scale",), ("patch",)),
+)
+"""What labs need beside that are to end by themselves when nobody uses them."""
 TTL_SINCE = (1, 21)
 """Before it, a server keeps what has ended until somebody removes it."""
 
@@ -42,6 +50,8 @@ def look(cluster: Cluster, settings: Any) -> Iterator[Check]:
         return
     yield _may(cluster, "runs", RUNS, rights, CheckState.FAIL)
     yield _may(cluster, "labs", LABS, rights, CheckState.WARN)
+    if settings.server.idle_stop:
+        yield _may(cluster, "idle labs", IDLE, rights, CheckState.WARN)
     yield Check(name="image", state=CheckState.OK, detail=f"{settings.image}, pulled when {settings.pull}")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ...model import Bundle, Json, Plan, Run, duration
 from .. import contained
@@ -27,7 +27,7 @@ MOST_PIECES = 4
 """More goes into the pod itself: Secrets lie in the memory of the cluster's store."""
 PRINTED_BYTES = 2 << 20
 """The largest files that follow the journal in the pod's log, which a node may cut at 10 MiB."""
-SAVE_SECONDS = 60.0
+SAVE_SECONDS = 30.0
 """What a run whose time is over has to save its notebook."""
 STEPS = f"{contained.ROOT}/head"
 ATTEMPTS = f"{LABEL}/attempts"
@@ -61,9 +61,10 @@ def pack(run: Run, bundle: Bundle, plan: Plan, settings: Any, folder: Path) -> L
     with archive.open("wb") as file:
         contained.tar(body, file, packed=True)
     small = archive.stat().st_size <= PIECE_BYTES * (MOST_PIECES - 1)
-    more = {"lack": plan.launch.get("lack", []), **({} if small else _awaited(archive, settings))}
+    more = {"lack": plan.launch.get("lack", []), **({} if small else _awaited(run, archive, settings))}
     told = options(run, settings, more)
-    head: dict[str, bytes | Path] = dict(contained.head(run, bundle, plan, told, settings.workdir))
+    once = structs.replace(bundle, task={**bundle.task, "retries": 0})  # each attempt is a pod
+    head: dict[str, bytes | Path] = dict(contained.head(run, once, plan, told, settings.workdir))
     if small:
         head[contained.ARCHIVE] = archive
     packed = io.BytesIO()
@@ -81,12 +82,18 @@ def options(run: Run, settings: Any, more: Mapping[str, Json]) -> dict[str, Json
     return told
 
 
-def _awaited(archive: Path, settings: Any) -> dict[str, Json]:
+def body_in_storage(run_id: str, settings: Any) -> str:
+    """Where the archive lies that is sent later, where the profile names a storage."""
+    return f"{storage.below(settings.storage, run_id)}/body.tar.gz"
+
+
+def _awaited(run: Run, archive: Path, settings: Any) -> dict[str, Json]:
     import hashlib
 
     with archive.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"await": [archive.stat().st_size, digest], "await_for": duration(settings.start_timeout)}
+    told = {"await": [archive.stat().st_size, digest], "await_for": duration(settings.start_timeout)}
+    return {**told, "fetch": body_in_storage(run.id, settings)} if settings.storage else told
 
 
 def secrets(run: Run, luggage: Luggage) -> list[dict[str, Json]]:

@@ -15,7 +15,7 @@ from ...model import Bundle, Fate, Needs, Plan, Profile, Run, duration
 from .. import contained
 from ..contained import storage
 from . import job, pods, podspec, streams
-from .api import Cluster, MissingError
+from .api import Cluster, ForbiddenError, MissingError
 from .watching import Watch
 
 READ = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
@@ -104,6 +104,8 @@ class Runs:
         cluster = self._at(run.handle)
         with tempfile.TemporaryDirectory() as folder:
             luggage = job.pack(run, bundle, plan, self.settings, Path(folder))
+            if luggage.later is not None and self.settings.storage:
+                storage.put(luggage.later, job.body_in_storage(run.id, self.settings))
             secrets = job.secrets(run, luggage)
             for secret in secrets:
                 cluster.ask(cluster.core.create_namespaced_secret, cluster.namespace, secret)
@@ -114,7 +116,7 @@ class Runs:
                 self._remove_secrets(cluster, run.id)
                 raise
             self._own(cluster, made, secrets)
-            if luggage.later is not None:
+            if luggage.later is not None and not self.settings.storage:
                 self._send(run, luggage.later)
 
     @staticmethod
@@ -152,8 +154,15 @@ class Runs:
     # -- meanwhile ---------------------------------------------------------------------------------------------------
 
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
-        """The journal out of the pods' logs."""
-        return self._watch(handle).journal(offset)
+        """The journal out of the pods' logs; when they are gone, out of the storage."""
+        watch = self._watch(handle)
+        data, gone = watch.journal(offset)
+        if gone and not watch.pods and self.settings.storage:
+            with tempfile.TemporaryDirectory() as folder, suppress(FileNotFoundError):
+                file = Path(folder) / "events.jsonl"
+                self._out_of_storage(handle, file.name, file)
+                return file.read_bytes()[offset:], gone
+        return data, gone
 
     def pending(self, handle: dict[str, str]) -> str:
         """Why it has not started, in the cluster's words."""
@@ -200,6 +209,13 @@ class Runs:
                 handle["job"],
                 cluster.namespace,
                 body={"propagationPolicy": "Background"},
+            )
+        with suppress(MissingError, ForbiddenError):  # who may not do this waits until they end by themselves
+            cluster.ask(
+                cluster.core.delete_collection_namespaced_pod,
+                cluster.namespace,
+                label_selector=podspec.selector(run=handle["run"]),
+                grace_period_seconds=1,
             )
         deadline = time.monotonic() + KILL_SECONDS
         watch = Watch(cluster, handle["run"], 0)

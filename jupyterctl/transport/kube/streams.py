@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...errors import TargetError, UnreachableError
-from .api import Cluster
+from .api import Cluster, MissingError
 
 STDIN, STDOUT, STDERR, STATUS = range(4)
 PROTOCOL = "v4.channel.k8s.io"
+UNAUTHORIZED = 401
+_GONE = ("container not found", "completed pod", "not running")
+"""How nodes say that a pod's container has ended."""
 BLOCK = 1 << 18
 """Bytes that are sent at once."""
+OPEN_SECONDS = 10.0
+"""How long each step of opening one may take."""
 SILENCE_SECONDS = 60.0
 """How long a command may say nothing while something of it is awaited."""
 
@@ -20,23 +26,57 @@ SILENCE_SECONDS = 60.0
 def connect(cluster: Cluster, pod: str, verb: str, query: Sequence[tuple[str, str]], protocol: str = PROTOCOL) -> Any:
     """A websocket to a pod, for `exec` or `portforward`; raises what `Cluster.ask` does."""
     import websocket
-    from kubernetes.stream.ws_client import create_websocket, get_websocket_url
+    from kubernetes.stream.ws_client import get_websocket_url
 
     configuration = cluster.client.configuration
     headers: dict[str, str] = {"sec-websocket-protocol": protocol}
-    cluster.client.update_params_for_auth(headers, [], ["BearerToken"])
+    if (bearer := configuration.auth_settings().get("BearerToken")) is not None:
+        headers["authorization"] = bearer["value"]
     url = f"{configuration.host}/api/v1/namespaces/{cluster.namespace}/pods/{pod}/{verb}"
     try:
-        return create_websocket(configuration, get_websocket_url(url, query), headers)
+        return _opened(configuration, get_websocket_url(url, query), headers)
     except websocket.WebSocketBadStatusException as error:
         body = error.resp_body.decode("utf-8", "replace") if error.resp_body else ""
         try:
             said = json.loads(body).get("message", body)
         except (json.JSONDecodeError, AttributeError):
             said = body or str(error)
+        if any(word in said for word in _GONE):
+            raise MissingError(said) from error
         raise cluster.refused(error.status_code, said) from error
     except (websocket.WebSocketException, OSError) as error:
         raise cluster.silent(error) from error
+
+
+def answered(error: TargetError) -> bool:
+    """Whether the API server refused a websocket on somebody else's behalf: it is there, and knows us."""
+    import websocket
+
+    cause = error.__cause__
+    return isinstance(cause, websocket.WebSocketBadStatusException) and cause.status_code != UNAUTHORIZED
+
+
+def _opened(configuration: Any, url: str, headers: dict[str, str]) -> Any:
+    """As the SDK's `create_websocket`, but that it gives up: an API server may be gone without a word."""
+    import ssl
+
+    import websocket
+    from kubernetes.stream.ws_client import websocket_proxycare
+
+    verified = configuration.verify_ssl
+    wanted = {
+        "cert_reqs": ssl.CERT_REQUIRED if verified else ssl.CERT_NONE,
+        "ca_certs": configuration.ssl_ca_cert if verified else None,
+        "check_hostname": configuration.assert_hostname if verified else False,
+        "certfile": configuration.cert_file,
+        "keyfile": configuration.key_file,
+        "server_hostname": configuration.tls_server_name,
+    }
+    made = websocket.WebSocket(sslopt={key: value for key, value in wanted.items() if value is not None})
+    asked = {"header": [f"{name}: {value}" for name, value in headers.items()], "timeout": OPEN_SECONDS}
+    made.connect(url, **websocket_proxycare(asked, configuration, url, headers))
+    made.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
 
 
 class Command:
@@ -78,7 +118,7 @@ class Command:
                 elif data[0] == STDERR:
                     self._errors += data[1:]
                 elif data[0] == STATUS:
-                    self.code = _code(data[1:])
+                    self.code = code(data[1:])
         except (websocket.WebSocketException, OSError) as error:
             raise UnreachableError(f"the way into the pod was lost: {error}", "try again") from error
         finally:
@@ -115,7 +155,7 @@ def send(
     return running.result()
 
 
-def _code(status: bytes) -> int:
+def code(status: bytes) -> int:
     """The exit code in a status of the API's."""
     told = json.loads(status)
     if told.get("status") == "Success":

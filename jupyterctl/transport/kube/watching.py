@@ -169,14 +169,15 @@ class Watch:
         for pod in self.pods:
             if pod["metadata"]["uid"] in {anchor.uid for anchor in self._anchors}:
                 continue
-            if not self._anchors:
-                self._anchors = [Anchor(uid=pod["metadata"]["uid"])]
-            elif main_runs(pod) or pods.over(pod):
+            if main_runs(pod) or pods.over(pod):
                 self._begin(pod, offset)
 
     def _begin(self, pod: Object, offset: int) -> None:
-        """Another attempt has begun: decide where, unless somebody has just done so."""
+        """An attempt has begun: decide where, unless somebody has just done so."""
         made = self._attempts()
+        if not made:
+            self._keep([Anchor(uid=pod["metadata"]["uid"])], offset)
+            return
         before = next((one for one in self.pods if one["metadata"]["uid"] == self._anchors[-1].uid), None)
         fate = pods.ended(before or {})
         of = int((self.job or {}).get("spec", {}).get("backoffLimit") or 0) + 1
@@ -216,7 +217,7 @@ class Watch:
         return pods.pending(pod, self._events(pod))
 
     def _events(self, of: Object) -> list[Object]:
-        """What the cluster warns of, the newest last."""
+        """What the cluster warns of that keeps something from starting, the newest last."""
         selector = f"involvedObject.uid={of['metadata']['uid']},type=Warning"
         try:
             found = self.cluster.ask(
@@ -224,7 +225,8 @@ class Watch:
             )["items"]
         except ForbiddenError:
             return []
-        return sorted(found, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+        told = [event for event in found if event.get("reason", "").startswith(("Failed", "BackOff"))]
+        return sorted(told, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
 
     def fate(self) -> Fate:
         """How the run ended, as the cluster tells it."""

@@ -6,7 +6,6 @@ import json
 import os
 import queue
 import re
-import resource
 import shlex
 import shutil
 import socket
@@ -17,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...errors import TargetError, UnreachableError
+from ..limits import many_files
 from . import askpass, mux
 from .asking import Asker, nobody
 from .complaint import failure
@@ -31,8 +31,6 @@ COMMAND = f"printf '{READY}\\n'; exec cat"
 CONNECT_SECONDS = 4.0
 LOGIN_SECONDS = 8.0
 ALIVE_SECONDS, ALIVE_COUNT = 5, 3
-FILES = 8192
-"""Open files that we want to be allowed: a forwarded connection takes three here and three in the program."""
 PREFIX = "jctl-"
 PATH_BYTES = 90
 """How long a unix socket's path may be, everywhere."""
@@ -40,7 +38,7 @@ PATH_BYTES = 90
 
 def open_master(route: Route, asker: Asker, report: Report) -> OpenSSHWay:
     """Log in by the ssh program; RefusedError or UnreachableError by what it says where that fails."""
-    _more_files()
+    many_files()
     folder = _folder()
     questions: queue.SimpleQueue[socket.socket | bytes] = queue.SimpleQueue()
     listener = _listener(folder / "a")
@@ -73,7 +71,7 @@ def _await(master: Master, route: Route, asker: Asker, came: queue.SimpleQueue[s
         except queue.Empty as error:
             raise _too_long(master, route, limit) from error
         if isinstance(event, socket.socket):
-            _put(event, route, asker)
+            _put(event, route, asker, master)
             if asker.unanswered is not None:
                 raise nobody(asker.unanswered, route)
             deadline = time.monotonic() + limit
@@ -170,14 +168,6 @@ def _listens(path: Path) -> bool:
     return False
 
 
-def _more_files() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 # -- its questions ----------------------------------------------------------------------------------------------------
 
 
@@ -194,15 +184,22 @@ def _accept(listener: socket.socket, came: queue.SimpleQueue[socket.socket | byt
         came.put(listener.accept()[0])
 
 
-def _put(connection: socket.socket, route: Route, asker: Asker) -> None:
-    """One question of the program, to the person and back."""
+def _put(connection: socket.socket, route: Route, asker: Asker, master: Master) -> None:
+    """One question of the program, to the person and back.
+
+    Where nobody answers the program is ended first: it would send an empty answer, which counts as a wrong one.
+    """
     with connection, suppress(OSError, ValueError):
         connection.settimeout(LOGIN_SECONDS)
         with connection.makefile("rb") as lines:
             asked = json.loads(lines.readline())
         question = _question(str(asked["text"]), route)
         answer = _answer(question, asker) if asked["hint"] != "none" else ""
-        if answer is not None and question.kind == "host-key":
+        if answer is None:
+            master.process.kill()
+            master.process.wait()
+            return
+        if question.kind == "host-key":
             answer = "yes" if answer.strip().lower() in {"yes", "y"} else "no"
         connection.sendall(json.dumps(answer).encode())
 

@@ -11,9 +11,10 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 HELLO, NEW_SESSION, OPEN_FORWARD, STDIO_FORWARD = 0x1, 0x10000002, 0x10000006, 0x10000008
-OK, DENIED, FAILURE, EXIT, OPENED = 0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000006
+OK, DENIED, FAILURE, EXIT, OPENED, NO_TTY = 0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000006, 0x80000008
 VERSION = 4
 SECONDS = 5.0
 """How long the master, which is a process of this machine, may take to accept a connection."""
@@ -26,7 +27,7 @@ _MAXIMUM = 1 << 18
 
 
 def dial(path: str) -> socket.socket:
-    """A connection to a socket of the master's, waited for while many others are; OSError where there is none."""
+    """A connection to the master, or to where it listens for us, waited for among many; OSError where there is none."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(SECONDS)
     deadline = time.monotonic() + SECONDS
@@ -45,32 +46,35 @@ def dial(path: str) -> socket.socket:
         return connection
 
 
-def connect(path: str) -> socket.socket:
-    """A connection to the master itself; OSError where there is none."""
-    connection = dial(path)
-    try:
-        connection.sendall(_packet(HELLO, VERSION))
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def session(
+    connection: socket.socket,
+    command: str,
+    files: Sequence[int],
+    *,
+    subsystem: bool = False,
+    term: str | None = None,
+    variables: Sequence[str] = (),
+) -> None:
+    """Ask for a command, with descriptors for its standard input, output and error.
 
-
-def session(connection: socket.socket, command: str, files: Sequence[int], *, subsystem: bool = False) -> None:
-    """Ask for a command, with descriptors for its standard input, output and error."""
-    packet = _packet(NEW_SESSION, 0, "", 0, 0, 0, int(subsystem), _NO_ESCAPE, "", command)
+    With a kind of terminal the command gets one, as large as the one of the first descriptor, and set as it is.
+    `variables` (`NAME=VALUE`) are sent as far as the person's configuration sends them.
+    """
+    terminal = int(term is not None)
+    asked: tuple[int | str, ...] = (0, "", terminal, 0, 0, int(subsystem), _NO_ESCAPE, term or "", command, *variables)
+    packet = _GREETING + _packet(NEW_SESSION, *asked)
     _send(connection, packet, files)
 
 
 def stream(connection: socket.socket, host: str, port: int, files: Sequence[int]) -> None:
     """Ask for a connection from the machine to somewhere, with descriptors to read from and to write to."""
-    _send(connection, _packet(STDIO_FORWARD, 0, "", host, port), files)
+    _send(connection, _request(host, port), files)
 
 
 def ask_for_listener(path: str, here: str, there: str) -> None:
     """Have the master listen on a unix socket here, for connections to one there; OSError where it does not."""
-    with connect(path) as connection:
-        connection.sendall(_packet(OPEN_FORWARD, 0, _LOCAL, here, _UNIX, there, _UNIX))
+    with dial(path) as connection:
+        connection.sendall(_GREETING + _packet(OPEN_FORWARD, 0, _LOCAL, here, _UNIX, there, _UNIX))
         answers = Answers()
         while data := connection.recv(4096):
             for kind, rest in answers.feed(data):
@@ -89,6 +93,15 @@ def _packet(*parts: int | str) -> bytes:
             data = part.encode()
             body += struct.pack(">I", len(data)) + data
     return struct.pack(">I", len(body)) + body
+
+
+_GREETING = _packet(HELLO, VERSION)
+
+
+@lru_cache(16)
+def _request(host: str, port: int) -> bytes:
+    """What asks for a connection to somewhere: the same for each that a link carries."""
+    return _GREETING + _packet(STDIO_FORWARD, 0, "", host, port)
 
 
 def _send(connection: socket.socket, packet: bytes, files: Sequence[int]) -> None:

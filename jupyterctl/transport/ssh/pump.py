@@ -21,6 +21,8 @@ class Pump:
     def __init__(self, name: str) -> None:
         self._selector = selectors.DefaultSelector()
         self._changing = threading.Lock()
+        self._watched: dict[int, tuple[int, Ready]] = {}
+        """What is waited for, by descriptor; selectors' own map describes the whole socket to say that it has none."""
         self._woken, self._wake = socket.socketpair()
         self._woken.setblocking(False)
         self._selector.register(self._woken, READ, self._drain)
@@ -31,16 +33,19 @@ class Pump:
     def watch(self, sock: socket.socket, events: int, ready: Ready) -> None:
         """Call `ready` when the socket can be read or written, as the events say; 0: no longer."""
         with self._changing:
-            if self._ended or sock.fileno() < 0:
+            if self._ended or (number := sock.fileno()) < 0:
                 return
-            key = self._selector.get_map().get(sock)
+            before = self._watched.get(number)
             if events == 0:
-                if key is not None:
-                    self._selector.unregister(sock)
-            elif key is None:
-                self._selector.register(sock, events, ready)
-            elif key.events != events or key.data != ready:
-                self._selector.modify(sock, events, ready)
+                if before is not None:
+                    del self._watched[number]
+                    self._selector.unregister(number)
+                return
+            self._watched[number] = events, ready
+            if before is None:
+                self._selector.register(number, events, ready)
+            elif before != (events, ready):
+                self._selector.modify(number, events, ready)
 
     def here(self) -> bool:
         """Whether the caller runs in the pump's thread."""

@@ -20,7 +20,10 @@ from .pump import READ, WRITE, Pump
 from .sockets import undelayed
 from .way import Destination
 
-PIPE_BYTES = 1 << 18
+PIPE_BYTES = 1 << 20
+"""Room for the answers of a connection that carries much; each user may have only so many such pipes."""
+MUCH_BYTES = 1 << 15
+"""What comes at once of an answer that is not short."""
 TURN_BYTES = 1 << 20
 """What one connection may move before another has its turn."""
 
@@ -47,8 +50,8 @@ class Relay:
         """Called once when nothing is left of it."""
         source, self._sink = os.pipe()
         self._pipe: Any = os.fdopen(source, "rb", 0)
-        with suppress(OSError, AttributeError):
-            fcntl.fcntl(source, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._wide = False
+        """Whether the pipe was made larger, or could not be."""
         os.set_blocking(source, False)
 
     def ask(self, to: Destination) -> None:
@@ -118,6 +121,14 @@ class Relay:
                 return
             if moved:
                 self._heard()
+            if moved >= MUCH_BYTES and not self._wide:
+                self._widen()
+
+    def _widen(self) -> None:
+        """Much is coming: be woken for more at a time."""
+        self._wide = True
+        with suppress(OSError, AttributeError):
+            fcntl.fcntl(self._pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def _move(self) -> int:
         return os.splice(self._pipe.fileno(), self._client.fileno(), TURN_BYTES)

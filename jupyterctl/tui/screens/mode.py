@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from textual.app import ComposeResult
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -27,6 +28,8 @@ class Base(Screen[Result], Generic[Result]):
     """A screen of the dashboard. Its actions are methods `do_NAME`; `why_not` may refuse one, with the reason."""
 
     mode: ClassVar[str] = "app"
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """Textual's own paints the whole screen again for a widget that takes the keys."""
 
     @property
     def board(self) -> Dashboard:
@@ -68,6 +71,11 @@ class Mode(Base[None]):
         yield KeyBar([*own, *(("app", action) for action in actions.ACTIONS["app"])], self.board.key_of, self._pressed)
         yield Static(id="too-small")
 
+    @property
+    def bar(self) -> KeyBar:
+        """The line of keys."""
+        return self.query_one(KeyBar)
+
     def _pressed(self, mode: str, name: str) -> None:
         if mode == self.mode:
             self.action_do(name)
@@ -98,7 +106,7 @@ class Mode(Base[None]):
     def keys(self) -> None:
         """Grey the keys that do nothing now."""
         names = [action.name for action in actions.ACTIONS[self.mode]]
-        self.query_one(KeyBar).disable({name for name in names if self.why_not(name)})
+        self.bar.disable({name for name in names if self.why_not(name)})
 
     def count(self, text: str) -> None:
         """Put counts into the top line."""

@@ -86,6 +86,10 @@ class Servers(Listing):
         self.count("   ".join(parts))
         self.moved()
 
+    def tick(self) -> None:
+        """Show how long ago things were."""
+        self.query_one(ServerView).tick()
+
     def moved(self) -> None:
         """Show the server under the cursor."""
         self.query_one(ServerView).show(self.rows.item)
