@@ -10,6 +10,7 @@
     │   └── BusyError          2   work in progress would be lost
     ├── MissingLibraryError    2   an optional library is not installed
     └── TargetError            3   the place, or the way to it, failed
+        ├── NoRunnerError      3   no environment there has papermill
         └── UnreachableError   3   the place does not answer: its state is unknown, not bad
 
 An error is two lines: `message` says what went wrong, lower case, names in backticks; `hint` says what to do.
@@ -70,6 +71,10 @@ class MissingLibraryError(JupyterctlError):
 
 class TargetError(JupyterctlError):
     """The place, or the way to it, failed."""
+
+
+class NoRunnerError(TargetError):
+    """No Python environment at the place has papermill, which executes notebooks."""
 
 
 class UnreachableError(TargetError):

@@ -195,6 +195,15 @@ class Server(Struct, frozen=True, kw_only=True):
     """It was started by hand, and taken over."""
 
 
+class Facts(Struct, frozen=True, kw_only=True):
+    """What a place says of a server beside what every place does, in the order to show it in."""
+
+    values: dict[str, str] = {}
+    """`image`, `pod`, `node`, `restarts`, `cpu`, `memory` …, in words."""
+    events: tuple[str, ...] = ()
+    """What happened to it lately, the newest last."""
+
+
 class ServerSpec(Struct, frozen=True, kw_only=True):
     """How a server is to be started. An empty token: the one that the place keeps for the name, or a new one."""
 
@@ -371,6 +380,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The notebook works in its own folder, so that nothing has to go along."""
     launch: dict[str, Json] = {}
     """For the target itself: what `submit` needs of this decision."""
+    notices: tuple[str, ...] = ()
+    """What the person should know before anything starts."""
 
 
 def encode(value: object) -> bytes:
@@ -438,6 +449,16 @@ class Run(Outline, frozen=True, kw_only=True):
         if self.state is RunState.FAILED and self.error is not None and self.error.cell is None:
             return 3
         return EXIT_CODES.get(self.state)
+
+
+class Fate(Struct, frozen=True, kw_only=True):
+    """How a run ended that left no last word, as its place tells it."""
+
+    state: RunState
+    name: str
+    """Of the error: `OutOfMemory`, `ImagePullBackOff` …"""
+    value: str
+    """In words."""
 
 
 Event = dict[str, Json]

@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from . import model, targets
 from .errors import ConfigError
@@ -21,6 +21,8 @@ from .model import (
     Bundle,
     Check,
     Dial,
+    Facts,
+    Fate,
     Link,
     Listing,
     Needs,
@@ -34,7 +36,8 @@ from .model import (
 
 if TYPE_CHECKING:
     from .environments.solve import Step
-    from .transport.carrier import Carrier, Progress
+    from .transport.carrier import Progress
+    from .transport.linked import Opened
     from .transport.ssh.way import Ask, Report
 
 GROUP = "jupyterctl.targets"
@@ -109,6 +112,46 @@ class Target(Protocol):
         """Remove the run's directory at the target."""
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A target whose place says more of a server than how it is."""
+
+    def facts(self, name: str) -> Facts:
+        """What it says of a profile's server now; nothing where there is none."""
+
+
+@runtime_checkable
+class Knowing(Protocol):
+    """A target whose place remembers how a process ended."""
+
+    def fate(self, handle: dict[str, str]) -> Fate | None:
+        """Why a run's process is gone that left no last word; None where the place cannot tell."""
+
+
+@runtime_checkable
+class Queueing(Protocol):
+    """A target where a run may have to wait before it starts."""
+
+    def pending(self, handle: dict[str, str]) -> str:
+        """Why it has not started, in words, as the last look at its journal showed; empty where nothing is wrong."""
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """A target that makes objects of a run, and can show them before it does."""
+
+    def manifest(self, run: Run, bundle: Bundle, plan: Plan) -> str:
+        """What `submit` would make, as YAML documents; no secret stands in it."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A target that may have to fetch something before it can plan."""
+
+    progress: Callable[[str], object]
+    """Is told how far that is."""
+
+
 class Distant(Target, Protocol):
     """A target beyond a way that a keeper holds open."""
 
@@ -147,16 +190,19 @@ class Distant(Target, Protocol):
     def shell_stream(self) -> list[str]:
         """The command that other programs, as rsync, take for a remote shell; a host's name and words follow it."""
 
-    def make_lab(self, report: Callable[[Step], object]) -> None:
-        """Make an environment with JupyterLab there; `report` hears how far it is."""
+    def enter(self, server: Server | None) -> int:
+        """Give this process's terminal to a shell there, as `shell`, until it ends; its exit code."""
+
+    def make_environment(self, name: str, report: Callable[[Step], object]) -> None:
+        """Make the environment `lab` or `runner` there; `report` hears how far it is."""
 
     def warm(self) -> None:
         """Import what `open` needs, while there is nothing else to do; for the keeper alone."""
 
-    def open(self, ask: Ask, report: Report) -> Carrier:
+    def open(self, ask: Ask, report: Report) -> Opened:
         """Open the way; for the keeper alone."""
 
-    def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
+    def dial(self, carrier: Opened, *, anew: bool) -> Dial:
         """Where the profile's lab listens now, asked over an open way; for the keeper alone. TargetError: nowhere.
 
         `anew`: one that is gone may be started again.

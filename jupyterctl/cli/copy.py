@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -11,13 +12,15 @@ import click
 
 from ..core.plain import printable
 from ..core.session import Session
-from . import diagnostics, output
+from . import ask, diagnostics, output
 from .complete import complete_target
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+_NAMED = 5
+"""Files that are named in a question."""
 
 
 @click.command()
@@ -45,13 +48,17 @@ def cp(*, source: str, destination: str, recursive: bool, as_json: bool) -> None
 @click.option("--back", is_flag=True, help="From the target to here.")
 @click.option("--delete", is_flag=True, help="Remove what the other side no longer has.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be copied and removed.")
+@ask.YES
 @_json
-def sync(*, target: str, folder: Path, back: bool, delete: bool, dry_run: bool, as_json: bool) -> None:
+def sync(*, target: str, folder: Path, back: bool, delete: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Make TARGET's working folder as FOLDER is (this one, where none is named); what `.gitignore` names is left out.
 
     Only what differs in size or time goes over, by rsync where both machines have it.
     """
     session = Session(notify=diagnostics.warning)
+    if delete and not (dry_run or yes):
+        trial = session.mirror(target, folder, lambda *_: None, back=back, delete=True, dry_run=True)
+        _ask_about(trial.removed, target, back=back)
     with Copying() as copying:
         done = session.mirror(target, folder, copying.show, back=back, delete=delete, dry_run=dry_run)
     if as_json:
@@ -64,6 +71,14 @@ def sync(*, target: str, folder: Path, back: bool, delete: bool, dry_run: bool, 
             output.line(f"remove  {printable(name)}")
     said = f"{len(done.copied)} copied, {len(done.removed)} removed"
     diagnostics.info(f"{said} (only looked)" if dry_run else said if not done.copied else f"{said}, by {done.by}")
+
+
+def _ask_about(removed: Sequence[str], target: str, *, back: bool) -> None:
+    """Name what would be removed before it is."""
+    if removed:
+        shown = ", ".join(f"`{printable(name)}`" for name in removed[:_NAMED])
+        more = f" and {len(removed) - _NAMED} more" if len(removed) > _NAMED else ""
+        ask.confirm(f"Remove {shown}{more} {'here' if back else f'at `{target}`'}?", yes=False)
 
 
 class Copying:

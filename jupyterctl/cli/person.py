@@ -14,8 +14,11 @@ def answer(question: Question) -> str | None:
     if not ask.someone():
         return None
     diagnostics.clear()
-    text = printable(question.text)
+    text = printable(question.text).rstrip()
     if question.kind == "host-key":
         return "yes" if click.confirm(text, default=False, err=True) else None
-    typed: str = click.prompt(text, default="", hide_input=question.secret, show_default=False, err=True)
+    suffix = " " if text.endswith((":", "?")) else ": "
+    typed: str = click.prompt(
+        text, default="", hide_input=question.secret, show_default=False, prompt_suffix=suffix, err=True
+    )
     return typed

@@ -10,8 +10,9 @@ import click
 from ..core import words
 from ..core.prepare import Prepared
 from ..core.session import Session
+from ..errors import NoRunnerError
 from ..model import Run, RunOptions, duration
-from . import complete, diagnostics, output, view
+from . import ask, complete, diagnostics, output, view
 from .follow import DetachedError, follow
 
 PAIR = (str, str)
@@ -65,6 +66,8 @@ TIME = DurationType()
     "--sweep", "sweeps", multiple=True, metavar="NAME=A,B,C", help="Run once for each value; several make a grid."
 )
 @click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs of a sweep at a time.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Print what would be made at the target, as YAML, and make nothing.")
 @click.option("--log-output", is_flag=True, help="Show what the cells print, as it comes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the journal, one JSON line an event.")
 @click.pass_context
@@ -74,16 +77,16 @@ def run(ctx: click.Context, /, notebook: Path, **flags: Any) -> None:
     Exit code: 0 succeeded, 1 the notebook failed, 2 usage, 3 the target failed, 4 cancelled, 5 timed out, 6 the kernel
     died. Ctrl-C cancels gracefully; a second one detaches, and so does closing the terminal.
     """
-    session = Session(notify=diagnostics.warning)
-    prepared = session.prepare(
-        notebook,
-        flags["target"],
-        given=session.given(flags["typed"], flags["raw"], flags["yamls"], flags["files"]),
-        secrets=session.secret_references(flags["secrets"]),
-        output=flags["output"],
-        options=options(flags),
-    )
+    session = Session(notify=diagnostics.warning, progress=diagnostics.transient)
+    try:
+        prepared = prepare(session, notebook, flags)
+    except NoRunnerError as error:
+        offer_runner(session, error, flags)
+        prepared = prepare(session, notebook, flags)
     luggage(prepared)
+    if flags["dry_run"]:
+        output.line(session.rehearse(prepared).rstrip("\n"))
+        return
     if flags["sweeps"]:
         name = session.create_sweep(prepared, flags["sweeps"], flags["jobs"])
         ctx.exit(sweep(session, name, flags))
@@ -95,6 +98,30 @@ def run(ctx: click.Context, /, notebook: Path, **flags: Any) -> None:
         detached(made, as_json=flags["as_json"])
         return
     ctx.exit(attach(session, made, log_output=flags["log_output"], as_json=flags["as_json"]))
+
+
+def prepare(session: Session, notebook: Path, flags: dict[str, Any]) -> Prepared:
+    """What the flags make of the notebook."""
+    return session.prepare(
+        notebook,
+        flags["target"],
+        given=session.given(flags["typed"], flags["raw"], flags["yamls"], flags["files"]),
+        secrets=session.secret_references(flags["secrets"]),
+        output=flags["output"],
+        options=options(flags),
+    )
+
+
+def offer_runner(session: Session, error: NoRunnerError, flags: dict[str, Any]) -> None:
+    """Make an environment that runs notebooks at the target, after asking; the notebook's own stays as it is."""
+    from .making import Making
+
+    if not flags["yes"] and not ask.someone():
+        raise NoRunnerError(error.message, "add --yes to have an environment made for it")
+    found = f"{error.message[:1].upper()}{error.message[1:]}"
+    ask.confirm(f"{found}. Make the environment `{session.RUNNER}` there for it?", yes=flags["yes"])
+    with Making() as making:
+        session.create_runner(flags["target"], report=making.step)
 
 
 def options(flags: dict[str, Any]) -> RunOptions:

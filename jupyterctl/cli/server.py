@@ -10,7 +10,7 @@ from ..core.plain import printable
 from ..core.session import Session
 from ..core.status import Status
 from ..errors import NoLabError
-from ..model import Kernel, Phase
+from ..model import Kernel, Phase, ServerState
 from . import ask, diagnostics, output, phases
 from .complete import complete_target
 
@@ -81,20 +81,28 @@ def stop(*, target: str, yes: bool, as_json: bool) -> None:
     if as_json:
         output.document({"server": session.status(target)})
     else:
-        diagnostics.info(f"stopped `{target}`" if before.pid else f"`{target}` was not running")
+        ran = before.state != ServerState.STOPPED
+        diagnostics.info(f"stopped `{target}`" if ran else f"`{target}` was not running")
 
 
 @click.command()
 @_target
 @click.option("--print", "only_print", is_flag=True, help="Print the command instead.")
-def shell(*, target: str, only_print: bool) -> None:
-    """Open a shell at TARGET with its environment active, in the server's tmux session if it has one."""
-    command = Session().shell_command(target)
+@click.pass_context
+def shell(ctx: click.Context, *, target: str, only_print: bool) -> None:
+    """Open a shell at TARGET with its environment active, in the server's tmux or screen session if it has one.
+
+    It goes over the connection that is open already. Its exit code is ours.
+    """
+    session = Session()
     if only_print:
         import shlex
 
-        output.line(shlex.join(command))
+        output.line(shlex.join(session.shell_command(target)))
         return
+    if (code := session.enter(target)) is not None:
+        ctx.exit(code)
+    command = session.shell_command(target)
     os.execvp(command[0], command)  # noqa: S606 - the person asked for a shell
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from ..core.plain import printable
 from ..core.session import Session
 from ..core.status import Kernels, Link, Overview, Status
 from ..core.words import ago, since
@@ -83,7 +84,8 @@ def _row(server: Status) -> tuple[str, ...]:
 
 def _layers(server: Status) -> list[tuple[str, str]]:
     """One server from the process upwards; layers it has not got are left out."""
-    lived = f"pid {server.pid}, {server.place}, started {ago(server.since)}" if server.pid else ""
+    which = f"pid {server.pid}, {server.place}" if server.pid else server.place
+    lived = f"{which}, started {ago(server.since)}" if server.since else ""
     by_hand = ", by hand" if server.adopted else ""
     rows = [
         ("state", _state(server)),
@@ -95,6 +97,8 @@ def _layers(server: Status) -> list[tuple[str, str]]:
         ("kernels", _kernels(server.health.kernels) if server.health.kernels else ""),
         ("folder", server.root or ""),
         ("version", f"JupyterLab {server.version}" if server.version else ""),
+        *server.facts.items(),
+        *(("event", printable(event)) for event in server.events),
     ]
     return [row for row in rows if row[1]]
 

@@ -88,8 +88,10 @@ def _library(name: str) -> Check:
 
 def _tmux() -> Check:
     program = shutil.which("tmux")
+    if program is None and (screen := shutil.which("screen")):
+        return Check(name="tmux", state=CheckState.OK, detail=f"not on the PATH; {screen} takes its place")
     if program is None:
-        fix = "install tmux; without it runs and servers are started in sessions of their own, which nobody can look at"
+        fix = "install tmux or screen; without one runs and servers live in sessions that nobody can look at"
         return Check(name="tmux", state=CheckState.WARN, detail="not on the PATH", fix=fix)
     try:
         said = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=5, check=True).stdout

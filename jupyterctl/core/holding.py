@@ -22,7 +22,7 @@ from .steps import Steps
 
 if TYPE_CHECKING:
     from ..target import Distant
-    from ..transport.carrier import Carrier
+    from ..transport.linked import Opened
 
 AGAIN_SECONDS = 2.0
 """Between looks for a lab that is not where it was, and tries for a port that is taken."""
@@ -65,7 +65,7 @@ class Holding(Opening):
         link = self.link()
         return f"The way to `{link.name}` is {link.state.value}" + (f": {link.error}." if link.error else ".")
 
-    def _taken(self, carrier: Carrier) -> None:
+    def _taken(self, carrier: Opened) -> None:
         self._anew = self._doubted = True
         self._proved = 0.0
         self._end.carry(carrier)
@@ -148,6 +148,10 @@ class Holding(Opening):
 
     def _tend(self) -> None:
         """Look for the lab where it may not be where it was; one that is gone, as long as somebody is looking."""
+        carrier = self._carrier
+        if carrier is not None and carrier.uneasy.is_set():
+            carrier.uneasy.clear()
+            self._doubted = True
         wanted = self._doubted or (self._watched and self._link.state is LinkState.GONE)
         if wanted and self._wanted and time.monotonic() - self._proved > AGAIN_SECONDS:
             self._doubted, self._proved = False, time.monotonic()

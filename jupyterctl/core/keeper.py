@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -24,11 +24,13 @@ from ..store import Store
 from ..transport import keepers
 from ..transport.ssh.way import Question
 from ..transport.there import said_of
+from . import terminals
 from .holding import Holding
 from .opening import profile_of
 
 if TYPE_CHECKING:
-    from ..transport.ssh.way import Stream
+    from ..transport.carrier import Carrier
+    from ..transport.ssh.way import Ask, Stream
 
 IDLE_SECONDS = 120.0
 """How long a keeper stays that has no link to hold up and nothing to do."""
@@ -135,23 +137,22 @@ class Keeper:
             holding.stop_listening()
             yield "result", None
         elif do == "call":
-            carrier = holding.carrier(None if request.get("glance") else conversation.ask)
+            carrier = _machine(holding, None if request.get("glance") else conversation.ask)
             settings = request["profile"]["settings"]
             yield from carrier.call(request["method"], self.name, settings, request["arguments"])
         elif do == "stream":
-            stream = holding.carrier(conversation.ask).way.execute(request["command"])
+            stream = _machine(holding, conversation.ask).way.execute(request["command"])
             yield "result", None
             conversation.become(stream)
-        elif do in {"put", "get"}:
-            yield from self._copy(holding, request, conversation)
+        elif do in {"put", "get", "terminal"}:
+            carry = terminals.carry if do == "terminal" else self._copy
+            yield from carry(_machine(holding, conversation.ask), request, conversation)
         else:
             raise ConfigError(f"a keeper knows no `{do}`", "end it: it is of another version")
 
     @staticmethod
-    def _copy(holding: Holding, request: dict[str, Any], conversation: Conversation) -> Iterator[tuple[str, Any]]:
+    def _copy(carrier: Carrier, request: dict[str, Any], conversation: Conversation) -> Iterator[tuple[str, Any]]:
         from pathlib import Path
-
-        carrier = holding.carrier(conversation.ask)
 
         def progress(done: int, size: int) -> None:
             conversation.write({"progress": [done, size]})
@@ -161,6 +162,11 @@ class Keeper:
         else:
             carrier.get(request["source"], Path(request["destination"]), request["digest"], progress)
         yield "result", None
+
+
+def _machine(holding: Holding, ask: Ask | None) -> Carrier:
+    """The open way, for requests that only a machine's target makes."""
+    return cast("Carrier", holding.carrier(ask))
 
 
 class Conversation:

@@ -12,7 +12,7 @@ from .steps import Steps
 
 if TYPE_CHECKING:
     from ..target import Distant
-    from ..transport.carrier import Carrier
+    from ..transport.linked import Opened
     from ..transport.listener import Listener
 
 QUICK_SECONDS, PATIENT_SECONDS = 3.0, 10.0
@@ -70,7 +70,7 @@ class NearEnd:
         if listener is not None:
             listener.stop()
 
-    def carry(self, carrier: Carrier | None) -> None:
+    def carry(self, carrier: Opened | None) -> None:
         """Lead there from now on, as far as it is known where; None: let clients wait."""
         if self._listener is None:
             return
@@ -79,7 +79,7 @@ class NearEnd:
         elif self.dial is not None:
             self._listener.use(carrier.way, _destination(self.dial))
 
-    def prove(self, target: Distant, carrier: Carrier, steps: Steps, *, anew: bool) -> None:
+    def prove(self, target: Distant, carrier: Opened, steps: Steps, *, anew: bool) -> None:
         """See that the lab answers through the link, finding it anew where it does not answer where it was.
 
         `anew`: its machine may have been started again since it was last found. GoneError where it is not there;
@@ -107,7 +107,7 @@ class NearEnd:
         return Address(url=f"http://127.0.0.1:{self.port}{dial.base_url}", token=dial.token)
 
 
-def _find(target: Distant, carrier: Carrier, anew: bool) -> Dial:
+def _find(target: Distant, carrier: Opened, anew: bool) -> Dial:
     try:
         return target.dial(carrier, anew=anew)
     except UnreachableError:

@@ -28,7 +28,7 @@ from .steps import Steps
 
 if TYPE_CHECKING:
     from ..target import Distant
-    from ..transport.carrier import Carrier
+    from ..transport.linked import Opened
     from ..transport.ssh.way import Report
 
 TICK = 0.25
@@ -54,7 +54,7 @@ class Opening:
         self._say = say
         self._link = Link(name=profile.name, state=LinkState.DOWN, pid=os.getpid(), since=now())
         self._lock = threading.RLock()
-        self._carrier: Carrier | None = None
+        self._carrier: Opened | None = None
         self._news = threading.Event()
         self._watched_until = 0.0
         self._urged = False
@@ -63,6 +63,8 @@ class Opening:
         """Why the last attempt failed, and when."""
         self._opening = threading.Lock()
         self._attempts = 0
+        self._persons = 0
+        """Attempts of persons that are going on."""
         self._closed = False
         threading.Thread(target=self.target.warm, daemon=True).start()
         threading.Thread(target=self._supervise, daemon=True).start()
@@ -80,7 +82,7 @@ class Opening:
         """Whether the way is to be open though nobody looks."""
         return False
 
-    def _taken(self, carrier: Carrier) -> None:
+    def _taken(self, carrier: Opened) -> None:
         """The way is open."""
 
     def _lost(self) -> None:
@@ -164,9 +166,20 @@ class Opening:
         if carrier is not None and anew and not _answers(carrier):
             carrier.close()
         if self._open_one() is None:
-            self._log_in(ask, steps.begin)
+            self._log_in_for(ask, steps.begin)
         if anew and self._wanted:
             self._prove(steps)
+
+    def _log_in_for(self, ask: Ask, report: Report) -> None:
+        """A person's attempt."""
+        with self._lock:
+            self._persons += 1
+        try:
+            self._log_in(ask, report)
+        finally:
+            with self._lock:
+                self._persons -= 1
+            self._news.set()
 
     def _log_in(self, ask: Ask, report: Report) -> None:
         """One attempt; others hear of what it ends in, unless one of them was luckier."""
@@ -182,11 +195,11 @@ class Opening:
                 self._tell(LinkState.DOWN, error)
             raise
 
-    def _open_one(self) -> Carrier | None:
+    def _open_one(self) -> Opened | None:
         with self._lock:
             return None if self._carrier is None or self._carrier.way.closed.is_set() else self._carrier
 
-    def carrier(self, ask: Ask | None) -> Carrier:
+    def carrier(self, ask: Ask | None) -> Opened:
         """The open way, opened for a person where it is not; what could not be opened just now is not tried again.
 
         With nobody to ask (None), UnreachableError comes at once while it is being tried by itself.
@@ -204,7 +217,7 @@ class Opening:
         finally:
             self._opening.release()
 
-    def _opened(self, ask: Ask) -> Carrier:
+    def _opened(self, ask: Ask) -> Opened:
         if (carrier := self._open_one()) is not None:
             return carrier
         if self._refused is not None and self._wanted:
@@ -225,7 +238,7 @@ class Opening:
             return True
         return self._wanted
 
-    def _take(self, carrier: Carrier) -> None:
+    def _take(self, carrier: Opened) -> None:
         """A way has been opened: it is the one from now on, unless another one is up already."""
         with self._lock:
             if self._closed or (self._carrier is not None and not self._carrier.way.closed.is_set()):
@@ -263,7 +276,7 @@ class Opening:
                 self._failed = UnreachableError(why, "it is opened again by itself"), 0.0
                 self._tell(LinkState.DOWN, self._failed[0])
 
-    def _watch(self, carrier: Carrier) -> str:
+    def _watch(self, carrier: Opened) -> str:
         """Until the way is gone; why it is."""
         way = carrier.way
         pulse = Pulse(time.monotonic(), time.time())
@@ -280,10 +293,14 @@ class Opening:
         return way.why or "the connection was closed"
 
     def _bring_back(self) -> None:
-        """Try until the way is open, for a link or while somebody looks; only a person gets past a refusal."""
+        """Try until the way is open, for a link or while somebody looks; only a person gets past a refusal.
+
+        Without a link a person's own attempt is enough: another one beside it could cost them a second code.
+        """
         back_off = BackOff(time.monotonic())
         while self._carrier is None and not self._closed:
-            if self._refused is not None or not (self._wanted or self._watched):
+            wanted = self._wanted or (self._watched and not self._persons)
+            if self._refused is not None or not wanted:
                 self._news.wait()
                 self._news.clear()
                 continue
@@ -323,7 +340,7 @@ class Opening:
         self._news.set()
 
 
-def _answers(carrier: Carrier) -> bool:
+def _answers(carrier: Opened) -> bool:
     """Whether the other side gives a sign of life at once."""
     asked = time.monotonic()
     _ask(carrier)
@@ -335,7 +352,7 @@ def _answers(carrier: Carrier) -> bool:
     return False
 
 
-def _ask(carrier: Carrier) -> None:
+def _ask(carrier: Opened) -> None:
     with suppress(JupyterctlError):
         carrier.way.probe()
 

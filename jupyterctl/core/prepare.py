@@ -11,7 +11,7 @@ import re
 import secrets as randomness
 import shlex
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,8 +56,8 @@ class Prepared(Struct, frozen=True, kw_only=True):
     """What the person should know before anything is sent."""
 
 
-def prepare(request: Request) -> Prepared:
-    """Read, resolve and look; raises the errors a person can do something about."""
+def prepare(request: Request, progress: Callable[[str], object] = len) -> Prepared:
+    """Read, resolve and look; raises the errors a person can do something about. `progress` is told what is awaited."""
     read = notebook.read(request.notebook)
     profile = profile_of(request.target, request.options)
     options = with_defaults(request.options, profile)
@@ -69,10 +69,14 @@ def prepare(request: Request) -> Prepared:
         imports=imports.modules(read),
         isolated=bool(options.isolated),
     )
-    plan = target_of(profile).plan(needs)
+    there = target_of(profile)
+    if isinstance(there, target.Preparing):
+        there.progress = progress
+    plan = there.plan(needs)
     if plan.missing and not options.lenient:
         names = ", ".join(f"`{name}`" for name in plan.missing)
         raise TargetError(f"{plan.place} does not have {names}, which the notebook needs", plan.fix)
+    left = gather(read, ()).files if plan.in_place and there.remote else ()
     gathered = Gathered() if plan.in_place else gather(read, options.include)
     return Prepared(
         request=request,
@@ -83,8 +87,15 @@ def prepare(request: Request) -> Prepared:
         files={name: str(path) for name, path in gathered.files.items()},
         options=options,
         bytes=gathered.bytes,
-        notices=tuple(_notices(gathered, request, in_place=plan.in_place)),
+        notices=(*plan.notices, *_left(left), *_notices(gathered, request, in_place=plan.in_place)),
     )
+
+
+def _left(names: Collection[str]) -> Iterator[str]:
+    """What the notebook names, and must have where it works."""
+    if names:
+        named = ", ".join(f"`{name}`" for name in sorted(names))
+        yield f"{named}: what the target's own folder has of that name is used (--isolated takes along what lies here)"
 
 
 def _notices(gathered: Gathered, request: Request, *, in_place: bool) -> Iterator[str]:

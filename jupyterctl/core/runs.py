@@ -86,6 +86,30 @@ def target_of(run: Run) -> Target:
     return kind.create(Profile(name=run.target, kind=run.kind, settings=settings))
 
 
+def rehearse(run: Run, notebook: Path) -> str:
+    """What submitting a run would do, as YAML; nothing is made, and no secret is asked for."""
+    there = target_of(run)
+    plan = run.plan or Plan(place="", reason="")
+    if isinstance(there, target.Rehearsing):
+        files = {records.INPUT: notebook, remote.RUNNER: runner()}
+        files |= {f"files/{name}": Path(path) for name, path in run.files.items()}
+        return there.manifest(run, Bundle(files=files, task=run.task), plan)
+    import yaml
+
+    said = {
+        "run": run.id,
+        "notebook": run.notebook,
+        "target": run.target,
+        "place": plan.place,
+        "reason": plan.reason,
+        "parameters": run.parameters,
+        "secrets": run.secrets,
+        "files": list(run.files),
+        "output": run.output,
+    }
+    return yaml.safe_dump({key: value for key, value in said.items() if value}, sort_keys=False, allow_unicode=True)
+
+
 # -- taking in what happened -------------------------------------------------------------------------------------------
 
 
@@ -153,7 +177,14 @@ def being_submitted(run: Run) -> bool:
 
 
 def lost(store: Store, run: Run) -> Run:
-    """The run's process is gone and left no last word."""
+    """The run's process is gone and left no last word; a place that knows why says so."""
+    if run.handle and isinstance(there := target_of(run), target.Knowing):
+        try:
+            fate = there.fate(run.handle)
+        except UnreachableError as error:
+            return unreachable(store, run, error)
+        if fate is not None:
+            return end(store, run, fate.state, fate.name, fate.value)
     if not run.started:
         return end(store, run, RunState.LOST, "Lost", "its process ended before the notebook was started")
     return end(store, run, RunState.LOST, "Lost", "its process was killed; the notebook is kept as far as it was saved")

@@ -130,7 +130,8 @@ def start(where: Place) -> Iterator[Phase]:
     there = server is not None and server.state is ServerState.RUNNING and where.target.remote
     if server is not None and (server.adopted or there):
         how = "started by hand" if server.adopted else "runs already"
-        yield Phase(name="process", state=PhaseState.DONE, detail=f"{how}, pid {server.pid}")
+        which = f"pid {server.pid}" if server.pid else server.place
+        yield Phase(name="process", state=PhaseState.DONE, detail=f"{how}, {which}")
         yield from _link(where, server)
         return
     yield from _start(where, ServerSpec(name=where.name, port=where.lab_port(), near=where.cwd))
@@ -263,3 +264,9 @@ def shell_command(where: Place) -> list[str]:
     """What to execute for a shell there, the environment active."""
     server = where.find()
     return where.target.shell(server, Path(server.root) if server and server.root else where.cwd)
+
+
+def enter(where: Place) -> int | None:
+    """Give our terminal to a shell at a place elsewhere, until it ends; its exit code. None for this machine."""
+    at = links.distant(where.target)
+    return None if at is None else at.enter(where.find())

@@ -17,7 +17,7 @@ from ..errors import MissingLibraryError, UsageError
 if TYPE_CHECKING:
     from ..environments.environment import Environment
     from ..environments.solve import Step
-    from ..model import Event, Kernel, Phase, Profile, Run, RunOptions, Server
+    from ..model import Event, Facts, Kernel, Phase, Profile, Run, RunOptions, Server
     from ..schema import Field
     from ..store import Store
     from .authoring import Candidate
@@ -39,13 +39,19 @@ if TYPE_CHECKING:
 class Session:
     """One person at one machine, with the profiles that hold in one folder."""
 
-    LAB = "lab"
+    LAB, RUNNER = "lab", "runner"
     """What the environment is called that is made where none has JupyterLab."""
 
-    def __init__(self, cwd: Path | None = None, notify: Callable[[str], object] = len) -> None:
-        """`notify` is told, in words for the person, of what had to be mended on the way."""
+    def __init__(
+        self,
+        cwd: Path | None = None,
+        notify: Callable[[str], object] = len,
+        progress: Callable[[str], object] = len,
+    ) -> None:
+        """`notify` is told, in words for the person, of what was mended on the way; `progress` what is waited for."""
         self.cwd = cwd or _working_directory()
         self.notify = notify
+        self.progress = progress
 
     def kinds(self) -> list[str]:
         """Names of all kinds."""
@@ -162,6 +168,12 @@ class Session:
 
         return status.status(self.cwd, name, lambda: self.store)
 
+    def facts(self, name: str) -> Facts:
+        """What a server's place says of it beside its state."""
+        from . import status
+
+        return status.facts(self._place(name))
+
     def glance(self, name: str) -> Status:
         """The same as `status`, of a server that has just been started, found or brought back."""
         from . import status
@@ -230,6 +242,12 @@ class Session:
         from . import servers
 
         return servers.shell_command(self._place(name))
+
+    def enter(self, name: str) -> int | None:
+        """Give this process's terminal to a shell elsewhere; its exit code. None where it is on this machine."""
+        from . import servers
+
+        return servers.enter(self._place(name))
 
     def server_page(self, name: str) -> Path:
         """A private page that leads a browser to the lab, so that the token stands on no command line."""
@@ -333,12 +351,19 @@ class Session:
 
         at = links.distant(self._place(name).target) if name else None
         if at is not None:
-            at.make_lab(report)
+            at.make_environment(self.LAB, report)
             return
         try:
             self.create_environment(self.LAB, report=report)
         except MissingLibraryError:
             self.create_environment(self.LAB, virtual=True, report=report)
+
+    def create_runner(self, name: str, report: Callable[[Step], None] = lambda _: None) -> None:
+        """Make the environment `RUNNER` with papermill and a kernel at a target elsewhere."""
+        from . import links
+
+        if (at := links.distant(self._place(name).target)) is not None:
+            at.make_environment(self.RUNNER, report)
 
     def check_removable(self, environment: Environment) -> None:
         """UsageError for an environment that jupyterctl did not make or runs in."""
@@ -404,7 +429,7 @@ class Session:
             output=output,
             options=structs.replace(options, cwd=str(self.cwd)),
         )
-        return prepare.prepare(request)
+        return prepare.prepare(request, self.progress)
 
     def create_run(self, prepared: Prepared) -> Run:
         """Make the record of a run; nothing is started."""
@@ -412,6 +437,12 @@ class Session:
 
         run = prepare.run_of(prepared, prepared.request.given)
         return runs.create(self.store, run, prepared.notebook.path)
+
+    def rehearse(self, prepared: Prepared) -> str:
+        """What running it would make at the target, as YAML; nothing is made."""
+        from . import prepare, runs
+
+        return runs.rehearse(prepare.run_of(prepared, prepared.request.given), prepared.notebook.path)
 
     def submit(self, run: Run) -> Run:
         """Start a run at its target, detached."""

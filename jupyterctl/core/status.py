@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ from msgspec import Struct, structs
 
 from .. import model, paths, target, targets
 from ..errors import JupyterctlError, TargetError, UnreachableError
-from ..model import Address, LinkState, Profile, Server, ServerState
+from ..model import Address, Facts, LinkState, Profile, Server, ServerState
+from ..target import Telling
 from . import links, profiles
 
 if TYPE_CHECKING:
@@ -79,6 +81,10 @@ class Status(Struct, frozen=True, kw_only=True):
     root: str | None = None
     pid: int | None = None
     adopted: bool = False
+    facts: dict[str, str] = {}
+    """What else its place says of it, asked alone: image, pod, node, restarts …"""
+    events: tuple[str, ...] = ()
+    """What happened to it lately, as its place tells it."""
 
 
 class Overview(Struct, frozen=True, kw_only=True):
@@ -106,8 +112,25 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
         return Status(name=where.name, kind=where.profile.kind, state=ServerState.STOPPED.value)
     at = links.distant(where.target)
     if at is None:
-        return of(server, where.target, PATIENT_SECONDS)
-    return beyond(where.kept(), at, server, PATIENT_SECONDS)
+        return _told(of(server, where.target, PATIENT_SECONDS), where)
+    return _told(beyond(where.kept(), at, server, PATIENT_SECONDS), where)
+
+
+def _told(seen: Status, where: Place) -> Status:
+    """With what its place says beside; one that has just been found and is coming up is no other thing than that."""
+    server = where.store.server(where.name)
+    if seen.state == ServerState.STOPPED and server is not None and server.state is ServerState.STARTING:
+        seen = structs.replace(seen, state=server.state.value)
+    told = facts(where)
+    return structs.replace(seen, facts=told.values, events=told.events)
+
+
+def facts(where: Place) -> Facts:
+    """What its place says of a server; nothing where it says nothing, or does not answer."""
+    if isinstance(where.target, Telling):
+        with suppress(TargetError):
+            return where.target.facts(where.name)
+    return Facts()
 
 
 def glance(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
@@ -139,16 +162,59 @@ def overview(cwd: Path, store: Callable[[], Store]) -> Overview:
     known = {server.name: server for server in store().servers()} if paths.store().exists() else {}
     targets_ = _targets(entries, known)
     sites = list({at.site: at for at in targets_ if not at.remote}.values())
-    found = [(server, site) for site in sites for server in site.servers()]
+    answers = dict(zip((site.site for site in sites), _asked(sites), strict=True))
+    found = [(server, site) for site in sites for server in _servers(answers[site.site])]
     shown = {server.name: (server, site) for server, site in found if server.name}
     shown |= {name: again for name, again in _adopted(known, sites) if name not in shown}
-    health = _all(shown) | _beyond(targets_, known, store)
+    health = _silent(targets_, answers) | _all(shown) | _beyond(targets_, known, store)
     taken = {server.pid for server, _ in shown.values()}
     rows = [_status(entry, health.pop(entry.name, None)) for entry in entries]
     return Overview(
         servers=[*rows, *(health[name] for name in sorted(health))],
         others=[server for server, _ in found if not server.name and server.pid not in taken],
     )
+
+
+Answer = list[Server] | JupyterctlError
+"""The servers of a place, or why they cannot be told."""
+
+
+def _asked(sites: list[Target]) -> list[Answer]:
+    """What each place says, several at once."""
+
+    def ask(site: Target) -> Answer:
+        try:
+            return site.servers()
+        except JupyterctlError as error:
+            return error
+
+    if len(sites) < 2:  # noqa: PLR2004 - threads are for several
+        return [ask(site) for site in sites]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        return list(pool.map(ask, sites))
+
+
+def _servers(answer: Answer) -> list[Server]:
+    return answer if isinstance(answer, list) else []
+
+
+def _silent(made: list[Target], answers: dict[str, Answer]) -> dict[str, Status]:
+    """The targets whose place has not answered: nobody can tell how their servers are."""
+    shown = {}
+    for at in made:
+        answer = None if at.remote else answers[at.site]
+        if isinstance(answer, JupyterctlError):
+            state = ServerState.UNREACHABLE if isinstance(answer, UnreachableError) else ServerState.UNKNOWN
+            shown[at.profile.name] = Status(
+                name=at.profile.name,
+                kind=at.profile.kind,
+                state=state.value,
+                error=answer.message,
+                fix=answer.hint or None,
+            )
+    return shown
 
 
 def of(server: Server, at: Target, seconds: float) -> Status:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
-from ..errors import UnreachableError
+from ..errors import JupyterctlError, UnreachableError
 from ..model import Event, Run, RunState
 from ..store import Store
-from ..target import Target
+from ..target import Queueing, Target
 from . import journal, records, runs
 
 POLL_SECONDS = 0.03
@@ -33,12 +34,17 @@ class Follower:
         self._target: Target | None = None
         self._down = 0.0
         self._next_try = 0.0
+        self._waits = ""
+        """Why it has not started, as last told."""
 
         self.finished = False
         """Whether the last event was given and the result was brought home."""
 
     def poll(self) -> list[Event]:
-        """Events that came since the last call, without waiting; `unreachable` and `reachable` are our own."""
+        """Events that came since the last call, without waiting; those without a number are our own.
+
+        They are `unreachable`, `reachable`, and `waiting` with the reason why nothing has started.
+        """
         kept = self._from(records.journal(self.run.id, self._offset))
         if kept:
             return self._take(kept)
@@ -70,7 +76,20 @@ class Follower:
                 self.run = runs.lost(self.store, self.run)
                 self._offset -= self.reader.drop()
                 events = self._from(records.journal(self.run.id, self._offset))
-        return back + self._take(events)
+        return back + self._waiting(self._target, events) + self._take(events)
+
+    def _waiting(self, there: Target, events: list[Event]) -> list[Event]:
+        """Why it has not started, where that is news."""
+        if events or self.run.started or self.run.state.ended or not isinstance(there, Queueing):
+            return []
+        try:
+            reason = there.pending(self.run.handle)
+        except JupyterctlError:
+            return []
+        kind = re.sub(r"[0-9a-f]*\d[0-9a-f]*", "", reason)  # the cluster's own counters are no news
+        news = reason if kind != self._waits else ""
+        self._waits = kind
+        return [{"event": "waiting", "reason": news}] if news else []
 
     def _take(self, events: list[Event]) -> list[Event]:
         self._pending += events

@@ -14,6 +14,10 @@ RUNNER = "runner.pyz"
 
 LAB = Path(__file__).with_name("lab.py")
 """What an environment's Python executes to become its JupyterLab."""
+CONTAINED_LAB = Path(__file__).with_name("contained_lab.py")
+"""What a container's Python executes to have one."""
+POD_LAB = Path(__file__).with_name("pod_lab.py")
+"""What a pod's Python executes to have one."""
 
 _SOURCES = Path(__file__).with_name("runner")
 _MAIN = "from runner.main import run\n\nrun()\n"

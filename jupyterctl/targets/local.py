@@ -1,6 +1,6 @@
 """Kind `local`: this machine.
 
-A run's process is detached: in a tmux session of its own where there is tmux, else in a session of its own. The runner
+A run's process is detached: in a session of tmux or screen where there is one, else in a session of its own. The runner
 is executed by jupyterctl's own Python, which has papermill; the kernel is the chosen environment's, which needs no more
 than ipykernel. The notebook works in its own folder, as it does in JupyterLab, or, isolated, on a copy of its files.
 
@@ -23,7 +23,7 @@ from msgspec import Meta
 from .. import model, paths
 from ..errors import JupyterctlError, TargetError, UnreachableError, UsageError
 from ..model import Bundle, Check, CheckState, Needs, Plan, Profile, Run, ServerSettings
-from ..transport import files, launch, process, tmux
+from ..transport import files, launch, multiplexer, process
 from ..transport.labs_here import LabsHere
 
 if TYPE_CHECKING:
@@ -132,13 +132,7 @@ class Local(LabsHere):
         """The environment, its kernel, tmux, the state folder and its disk."""
         yield self._check_environment()
         yield self._check_lab()
-        if tmux.available():
-            yield Check(name="tmux", state=CheckState.OK, detail="runs and labs live in tmux sessions")
-        else:
-            fix = "install tmux to be able to look at the terminal of a run or a lab"
-            yield Check(
-                name="tmux", state=CheckState.WARN, detail="no tmux: runs and labs live without a terminal", fix=fix
-            )
+        yield multiplexer.check()
         yield self._check_disk()
 
     def _check_environment(self) -> Check:
@@ -269,11 +263,7 @@ class Local(LabsHere):
         paths.write(directory / "params.json", model.encode(task))
 
     def _spawn(self, run_id: str, file: Path, directory: Path) -> None:
-        command = self.script_command(file)
-        if tmux.available():
-            tmux.spawn(f"jupyterctl-run-{run_id}", command, directory)
-        else:
-            process.spawn(command, directory)
+        multiplexer.spawn(f"run-{run_id}", self.script_command(file), directory)
 
     def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
         """Bytes from the offset on. The process is asked for first: once it is gone, all it wrote is there."""

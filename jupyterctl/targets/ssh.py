@@ -5,7 +5,6 @@ How to get there is `transport.ssh`'s; what is done there is `transport.afar`'s.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -161,13 +160,10 @@ class Ssh(Afar):
         if self.direct:
             yield "everybody who reaches the machine's port meets its login page: trust the network between"
         if facts["programs"]["sbatch"]:
-            yield "the machine has Slurm: if it is a login node, reach a compute node through it by ProxyJump"
-
-    def shell(self, server: Server | None, near: Path) -> list[str]:  # noqa: ARG002 - what is near is near here
-        """A shell there, by the ssh program."""
-        command = self.broker.call("shell", server=server)
-        config = ["-F", str(self._config)] if self._config else []
-        return ["ssh", "-t", *config, self.settings.host, "exec " + shlex.join(command)]
+            yield (
+                "the machine has Slurm: where labs must not run on a login node, have one in a job (kind `slurm`), or"
+                " reach a compute node through it by ProxyJump"
+            )
 
 
 def _reachable(settings: Settings) -> Settings:

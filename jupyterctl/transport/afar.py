@@ -7,6 +7,7 @@ asked through the keeper; files go over SFTP; a run needs nothing of this machin
 from __future__ import annotations
 
 import base64
+import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,6 @@ from ..model import (
     Check,
     CheckState,
     Dial,
-    Link,
     Listing,
     Needs,
     Phase,
@@ -32,7 +32,7 @@ from ..model import (
     Run,
     Server,
 )
-from .broker import Broker
+from .linked import Linked
 
 if TYPE_CHECKING:
     from ..environments.solve import Step
@@ -45,22 +45,20 @@ CLOCK_SECONDS = 30.0
 """By how much two clocks may differ before it is said."""
 
 
-class Afar(ABC):
+class Afar(Linked, ABC):
     """What the Target protocol asks of a place behind a keeper; a kind says how one gets there.
 
     `settings` has what the program there needs (`environment`, `workdir`, `before`, `server`, `run`) and `on_reboot`.
     """
 
-    remote = True
-    direct = False
     host: str
     """The machine's name, in messages."""
 
     def __init__(self, profile: Profile, settings: Any) -> None:
+        super().__init__(msgspec.structs.replace(profile, settings=settings))
         self.profile = profile
         self.settings = settings
         self.site = f"{profile.kind} {profile.name}"
-        self.broker = Broker(msgspec.structs.replace(profile, settings=settings))
         self._asked: tuple[str, int] | None = None
 
     def address(self, server: Server) -> Address | Dial:
@@ -71,41 +69,11 @@ class Afar(ABC):
     def warnings(self, facts: dict[str, Any]) -> Iterator[str]:
         """What a person should know before a lab is started, of a machine that is so."""
 
-    # -- the way -------------------------------------------------------------------------------------------------
-
-    def link(self, port: int, dial: Dial | None) -> Link:
-        """Have the keeper hold the link."""
-        *_, (_, link) = self.broker.request("link", port=port, dial=dial)
-        return msgspec.convert(link, Link)
-
-    def reach(self) -> Iterator[Phase]:
-        """Open the way, unless it is open."""
-        return self._opening(anew=False)
-
-    def reconnect(self) -> Iterator[Phase]:
-        """Open the way anew, whatever it looks like."""
-        return self._opening(anew=True)
-
-    def _opening(self, *, anew: bool) -> Iterator[Phase]:
-        for word, value in self.broker.request("open", anew=anew):
-            if word == "phase":
-                yield msgspec.convert(value, Phase)
-
-    def state(self) -> Link:
-        """What the keeper says of the link."""
-        *_, (_, link) = self.broker.request("state", only_if_there=True)
-        return msgspec.convert(link, Link)
-
-    def let_go(self) -> None:
-        """Let the keeper give the port up."""
-        if self.broker.alive():
-            list(self.broker.request("unlink"))
-
-    def make_lab(self, report: Callable[[Step], object]) -> None:
+    def make_environment(self, name: str, report: Callable[[Step], object]) -> None:
         """A virtual environment there, by uv or by Python's own venv."""
         from ..environments.solve import Step
 
-        for item in self.broker.items("make_lab"):
+        for item in self.broker.items("make", name=name):
             report(msgspec.convert(item, Step))
 
     def dial(self, carrier: Carrier, *, anew: bool) -> Dial:
@@ -169,6 +137,16 @@ class Afar(ABC):
         data, end = self.broker.call("log", server=server, name=name, offset=offset)
         return base64.b64decode(data), end
 
+    def shell(self, server: Server | None, near: Path) -> list[str]:  # noqa: ARG002 - both are found by the name
+        """Our own command: it goes over the way that is open, and asks the person where there is none."""
+        return [sys.executable, "-m", "jupyterctl", "shell", self.profile.name]
+
+    def enter(self, server: Server | None) -> int:
+        """Give our terminal to a shell there."""
+        from .terminal import carry
+
+        return carry(self.broker, f"exec {shlex.join(self.broker.call('shell', server=server))}")
+
     # -- files -----------------------------------------------------------------------------------------------------
 
     def look(self, path: str) -> Listing:
@@ -198,7 +176,7 @@ class Afar(ABC):
     def check(self) -> Iterator[Check]:
         """Each step of the way, then what the machine has."""
         try:
-            for phase in self._opening(anew=False):
+            for phase in self.reach():
                 if phase.state is PhaseState.DONE:
                     took = f"{phase.detail} ({phase.seconds * 1000:.0f} ms)"
                     yield Check(name=phase.name, state=CheckState.OK, detail=took)

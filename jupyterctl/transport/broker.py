@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -45,14 +46,23 @@ class Broker:
             return True
         return False
 
-    def request(self, do: str, *, only_if_there: bool = False, **fields: Any) -> Iterator[tuple[str, Any]]:
+    def request(
+        self,
+        do: str,
+        *,
+        only_if_there: bool = False,
+        connected: Callable[[socket.socket], object] = id,
+        **fields: Any,
+    ) -> Iterator[tuple[str, Any]]:
         """Ask the keeper, starting one where there is none: everything it says but for questions, `result` last.
 
-        What it fails with is raised; UnreachableError where there is none and none is wanted.
+        What it fails with is raised; UnreachableError where there is none and none is wanted. `connected` hears of the
+        connection, for what is said to the keeper after the request.
         """
         line = msgspec.json.encode({"do": do, "profile": self._profile(), "env": _surroundings(), **fields}) + b"\n"
         with self._reach(only_if_there=only_if_there) as keeper:
             keeper.sendall(line)
+            connected(keeper)
             for said in _lines(keeper):
                 ((word, value),) = said.items()
                 if word == "ask":
@@ -119,7 +129,11 @@ class Broker:
 
 def _surroundings() -> dict[str, str]:
     """What of our own environment a login may need: the keeper's may be that of a terminal long closed."""
-    return {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "KRB5CCNAME") if name in os.environ}
+    found = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "KRB5CCNAME", "AWS_PROFILE") if name in os.environ}
+    if "KUBECONFIG" in os.environ:  # the keeper works in another folder
+        files = os.environ["KUBECONFIG"].split(os.pathsep)
+        found["KUBECONFIG"] = os.pathsep.join(str(Path(file).absolute()) for file in files if file)
+    return found
 
 
 def _lines(keeper: socket.socket) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from ..errors import TargetError
+from ..errors import TargetError, UnreachableError
 from .there import There
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .ssh.way import Way
 
 BLOCK = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT)
 Progress = Callable[[int, int], object]
 """Hears how many bytes of how many are over."""
 
@@ -27,6 +29,7 @@ class Carrier:
 
     def __init__(self, way: Way, pythons: Sequence[str] = ()) -> None:
         self.way = way
+        self.uneasy = threading.Event()
         self._pythons = pythons
         self._there: There | None = None
         self._starting = threading.Lock()
@@ -62,11 +65,14 @@ class Carrier:
                         done += len(block)
                         progress(done, size)
                 if _size(files, partial) != size:
+                    _drop(files, partial)
                     raise TargetError(f"`{destination}` did not arrive whole", "is the disk there full?")
                 files.chmod(partial, source.stat().st_mode & 0o700 or 0o600)
                 files.posix_rename(partial, destination)
-            except OSError as error:
-                raise _failed(destination, error) from error
+            except (OSError, EOFError, _ssh_exception()) as error:
+                if not self._gone(error):
+                    _drop(files, partial)
+                raise self._failed(destination, error) from error
 
     def get(self, source: str, destination: Path, digest: str, progress: Progress = lambda *_: None) -> None:
         """Copy a file here, in place at once; what an earlier attempt of the same contents has brought is kept.
@@ -88,12 +94,26 @@ class Carrier:
                         progress(done, size)
             except FileNotFoundError:
                 raise
-            except OSError as error:
-                raise _failed(source, error) from error
+            except (OSError, EOFError, _ssh_exception()) as error:
+                if getattr(error, "errno", 0) in FULL:
+                    partial.unlink(missing_ok=True)
+                raise self._failed(source, error) from error
         if digest and _sha256(partial) != digest:
             partial.unlink()
             raise TargetError(f"`{source}` came back damaged", "try again; it may have changed meanwhile")
         partial.replace(destination)
+
+    def _gone(self, error: Exception) -> bool:
+        """Whether it is the connection that failed."""
+        return self.way.closed.is_set() or not isinstance(error, OSError)
+
+    def _failed(self, path: str, error: Exception) -> TargetError:
+        if self._gone(error):
+            message = f"the connection closed while `{path}` was copied"
+            return UnreachableError(message, "do it again: it goes on where it was broken off")
+        reason = (getattr(error, "strerror", "") or str(error) or "no reason given").lower()
+        hint = "free some space there" if "space" in reason or reason == "failure" else "look at its folder there"
+        return TargetError(f"cannot copy `{path}`: {reason}", hint)
 
     def close(self) -> None:
         """Let go of everything; what was started there lives on."""
@@ -105,6 +125,19 @@ def _size(files: SFTPClient, path: str) -> int | None:
         return files.stat(path).st_size
     except FileNotFoundError:
         return None
+
+
+def _drop(files: SFTPClient, path: str) -> None:
+    """Remove what the machine would not take whole."""
+    with suppress(OSError, EOFError, _ssh_exception()):
+        files.remove(path)
+
+
+def _ssh_exception() -> type[Exception]:
+    """What paramiko raises for a connection that is gone, beside others; a way that is open has it imported."""
+    from paramiko import SSHException
+
+    return SSHException
 
 
 def _writable(files: SFTPClient, path: str, mode: str) -> SFTPFile:
@@ -126,9 +159,3 @@ def _make(files: SFTPClient, folder: PurePosixPath) -> None:
 def _sha256(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _failed(path: str, error: OSError) -> TargetError:
-    reason = (error.strerror or str(error) or "no reason given").lower()
-    hint = "free some space there" if "space" in reason or reason == "failure" else "look at its folder there"
-    return TargetError(f"cannot copy `{path}`: {reason}", hint)

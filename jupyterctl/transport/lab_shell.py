@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..environments import Environment, script, shell
 from ..model import Server
-from . import tmux
+from . import multiplexer
 
 _RC = "shell.sh"
 
@@ -20,7 +20,7 @@ def command(
     """What to execute; the user's own shell, started in `root`. `directory` keeps the lines it begins with."""
     own = _interactive(environment, before, root, directory / _RC)
     session = server.handle.get("session") if server else None
-    return tmux.shell_command(session, own, str(root)) if session else own
+    return multiplexer.shell_command(session, own, str(root)) if session else own
 
 
 def _interactive(environment: Environment, before: Sequence[str], root: Path, file: Path) -> list[str]:

@@ -22,7 +22,8 @@ from ..environments import Environment, script
 from ..errors import JupyterctlError, TargetError, UnreachableError
 from ..model import Phase, PhaseState, ServerSettings, ServerSpec, duration
 from ..remote import LAB
-from . import jpserver, jupyter_api, lab_kernel, labs, launch, ports, process, tmux
+from . import jpserver, jupyter_api, lab_kernel, labs, launch, multiplexer, ports, process
+from .lab_flags import flags
 
 _EVERY = 0.02
 SOCKET_BYTES = 100
@@ -102,15 +103,10 @@ def arguments(plan: Plan, *, root_user: bool) -> list[str]:
         listening = {"ServerApp.sock": _socket(plan), "ServerApp.sock_mode": "0600"}
     own = {
         **listening,
-        "ServerApp.port_retries": 0,
-        "ServerApp.open_browser": False,
         "ServerApp.root_dir": plan.root,
         **({"ServerApp.allow_root": True} if root_user else {}),
-        **_idle(plan.settings.idle_stop),
     }
-    given = {argument.partition("=")[0] for argument in plan.settings.args}
-    flags = [f"--{name}={value}" for name, value in own.items() if f"--{name}" not in given]
-    return [str(plan.environment.python), str(LAB), *flags, *plan.settings.args]
+    return [str(plan.environment.python), str(LAB), *flags(plan.settings, own)]
 
 
 def _socket(plan: Plan) -> Path:
@@ -119,22 +115,6 @@ def _socket(plan: Plan) -> Path:
     if len(os.fsencode(socket)) > SOCKET_BYTES:
         raise TargetError(f"`{socket}` is too long for a unix socket", "leave out `socket`, or shorten the name")
     return socket
-
-
-def _idle(limit: str | None) -> dict[str, object]:
-    """Jupyter's own means to stop what nobody uses. A kernel that computes is busy, whether it prints or not."""
-    if limit is None:
-        return {}
-    seconds = max(1, round(duration(limit)))
-    return {
-        "MappingKernelManager.cull_idle_timeout": seconds,
-        "MappingKernelManager.cull_interval": max(1, min(60, seconds // 2)),
-        "MappingKernelManager.cull_busy": False,
-        "MappingKernelManager.cull_connected": True,
-        "TerminalManager.cull_inactive_timeout": seconds,
-        "TerminalManager.cull_interval": max(1, min(60, seconds // 2)),
-        "ServerApp.shutdown_no_activity_timeout": seconds,
-    }
 
 
 def token(plan: Plan) -> Path:
@@ -162,16 +142,11 @@ def _spawn(plan: Plan) -> str:
 
 
 def _run(plan: Plan, file: Path) -> str:
-    session, log = plan.directory / labs.SESSION, plan.directory / labs.LOG
-    command = plan.command(file)
-    if tmux.available():
-        name = tmux.session_name(plan.spec.name)
-        session.write_text(name, encoding="utf-8")
-        tmux.spawn(name, command, plan.directory, log)
-        return f"tmux session {name}"
+    session = plan.directory / labs.SESSION
     session.unlink(missing_ok=True)
-    process.spawn(command, plan.directory, log)
-    return "a session of its own, for there is no tmux"
+    kept = multiplexer.spawn(plan.spec.name, plan.command(file), plan.directory, plan.directory / labs.LOG)
+    session.write_text(kept, encoding="utf-8")
+    return multiplexer.words(kept)
 
 
 def _script(plan: Plan) -> str:

@@ -20,7 +20,7 @@ from ..errors import JupyterctlError, TargetError
 from ..model import Address, Server, ServerState
 from . import jpserver, jupyter_api, launch, process
 
-LOG, TOKEN, SESSION = "server.log", "token", "tmux"
+LOG, TOKEN, SESSION = "server.log", "token", "session"
 QUICK_SECONDS = 0.3
 """How long a server that nobody here started has to prove that it is there."""
 _GENTLY, _FIRMLY, _BY_FORCE = 10.0, 5.0, 5.0
@@ -106,7 +106,7 @@ def describe(lab: Lab, kind: str, *, name: str = "", adopted: bool = False) -> S
         name=name or lab.name,
         kind=kind,
         state=ServerState.STARTING if record is None else ServerState.RUNNING,
-        place=f"this machine, tmux session {session}" if session else "this machine",
+        place=f"this machine, {session.replace(' ', ' session ', 1)}" if session else "this machine",
         pid=lab.pid,
         port=record.port if record else None,
         url=record.address.url if record else None,

@@ -246,6 +246,8 @@ class Listener(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]
         self._absent()
         place = destination if isinstance(destination, str) else f"{destination[0]}:{destination[1]}"
         story = f"The machine answers, but nothing listens at {place} there ({reason.lower()}). Is Jupyter running?"
+        if reason.endswith("."):  # it is a sentence, and says it all
+            story = reason
         self._answer(held.client, "Jupyter does not answer", story)
 
     def _expire(self) -> None:

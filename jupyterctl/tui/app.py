@@ -26,6 +26,7 @@ from textual.worker import Worker, WorkerState
 
 from ..core.session import Session
 from ..errors import JupyterctlError
+from ..targets import DEFAULT
 from ..transport import asking
 from . import actions, preferences, themes
 from .glyphs import Glyphs, ascii_wanted
@@ -154,7 +155,7 @@ class Dashboard(App[None]):
             with self._failing("runs"):
                 if await self.sessions.ask(poll) and ledger is not None:
                     self.runs, self.texts = ledger.runs, ledger.texts
-                    self.tell()
+                    self.tell("runs")
                     gc.freeze()  # thousands of runs that stay need not be looked through for garbage again and again
                 self._ask_places()
             await sleep(LOOK_SECONDS)
@@ -168,7 +169,7 @@ class Dashboard(App[None]):
         except JupyterctlError as error:
             self.problems[what] = "\n".join(filter(None, (error.message, error.hint)))
         if self.problems.get(what, "") != before:
-            self.tell()
+            self.tell(what)
 
     def _ask_places(self) -> None:
         """Let each place with live runs be asked about them, whatever the others do."""
@@ -202,17 +203,21 @@ class Dashboard(App[None]):
             self.look_again.clear()
             with self._failing("servers"):
                 found = await self.sessions.ask(all_servers)
-                self.servers = {status.name: status for status in found}
-                self.tell()
+                known = {status.name: status for status in found}
+                busy = (name for name in self.phases if name in (self.servers or {}))
+                known |= {name: self.servers[name] for name in busy if self.servers and name not in known}
+                if known != self.servers:
+                    self.servers = known
+                    self.tell()
             with suppress(TimeoutError):
                 await wait_for(self.look_again.wait(), max(STATUS_SECONDS, 9 * (time.monotonic() - began)))
 
-    def tell(self) -> None:
-        """Let the screen on top show what is new."""
+    def tell(self, what: str = "servers") -> None:
+        """Let the screen that lists these show what is new."""
         from .screens.mode import Mode
 
         for screen in self.screen_stack:
-            if isinstance(screen, Mode) and screen.is_mounted:
+            if isinstance(screen, Mode) and screen.mode == what and screen.is_mounted:
                 screen.news()
 
     # -- doing ---------------------------------------------------------------------------------------------------
@@ -249,7 +254,7 @@ class Dashboard(App[None]):
         """Show a run in its list as soon as it is there."""
         self.wanted_run = name
         self.action_mode("runs")
-        self.tell()
+        self.tell("runs")
 
     def examine(self, name: str | None) -> None:
         """Let the doctor look at a target."""
@@ -325,13 +330,10 @@ class Dashboard(App[None]):
 
 
 def all_servers(session: Session) -> list[Status]:
-    """Every profile's server, and those of the kinds that need no profile and have none."""
+    """Every profile's server, and this machine's, which needs no profile; no other place is gone to unasked."""
     found = session.statuses()
-    names = {status.kind for status in found} | {status.name for status in found}
-    for kind in session.kinds():
-        if kind not in names:
-            with suppress(JupyterctlError):  # this kind needs a profile
-                found.append(session.status(kind))
+    if DEFAULT not in {status.kind for status in found} | {status.name for status in found}:
+        found.append(session.status(DEFAULT))
     return found
 
 

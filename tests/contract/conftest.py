@@ -14,7 +14,7 @@ from tests.conftest import notebook
 
 from . import places
 
-PLACES = ["local-venv", "local-conda", *places.TRANSPORTS]
+PLACES = ["local-venv", "local-conda", *places.TRANSPORTS, "docker", "pods"]
 
 
 @pytest.fixture(params=PLACES)
@@ -26,14 +26,20 @@ def place(
         made: places.Place = places.conda(request.getfixturevalue("conda_environment"))
     elif request.param in places.TRANSPORTS:
         made = places.Ssh(places.TRANSPORTS[request.param])
+    elif request.param == "docker":
+        made = places.ContainerRuns()
+    elif request.param == "pods":
+        made = places.Pods()
     else:
         made = places.venv()
     made.open(monkeypatch, tmp_path)
     profiles = home / "config" / "profiles"
     profiles.mkdir(parents=True)
     (profiles / "there.toml").write_text(made.profile(), encoding="utf-8")
-    yield made
-    made.close()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture

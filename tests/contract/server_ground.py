@@ -15,14 +15,19 @@ import pytest
 from jupyterctl import target
 from jupyterctl.core.session import Session
 from jupyterctl.model import PhaseState, Server
-from tests.conftest import wait_for
+from tests.conftest import PATIENCE, wait_for
 
 from . import places
+from .pod_place import PodServers
+from .screen_place import ScreenServers
 
 PLACES: dict[str, places.ServerPlace] = {
     "local-tmux": places.LocalServers(tmux=True),
+    "local-screen": ScreenServers(),
     "local-alone": places.LocalServers(tmux=False),
     **{name: places.SshServers(transport) for name, transport in places.TRANSPORTS.items()},
+    "docker": places.ContainerServers(),
+    "kubernetes": PodServers(),
 }
 COUNT = "import time\nfor _ in range(6000):\n    time.sleep(0.1)"
 
@@ -49,18 +54,23 @@ def describe(place: places.ServerPlace, home: Path, name: str = "there", server:
 class Labs:
     """Someone who works with labs from one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: places.ServerPlace) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
+        self.place = place
         self.session = Session(folder)
 
-    def start(self, name: str = "there") -> int:
-        """Start it; its pid."""
+    def start(self, name: str = "there") -> places.Who:
+        """Start it; which one it is."""
         phases = list(self.session.start_server(name))
         assert phases[-1].state is PhaseState.DONE
-        pid = self.session.status(name).pid
-        assert pid
-        return pid
+        return self.who(name)
+
+    def who(self, name: str = "there") -> places.Who:
+        """Which server it is: its pid, or what its place tells servers apart by."""
+        who = self.session.status(name).pid or self.place.identity(name)
+        assert who
+        return who
 
     def others(self, name: str = "there") -> list[Server]:
         """The servers at the place that nobody started from here."""
@@ -96,22 +106,24 @@ class Labs:
         )
 
     def _execute(self, kernel: str, code: str, name: str) -> None:
-        from jupyter_client import BlockingKernelClient
+        """As a browser does, over the server's own websocket."""
+        from jupyter_client.session import Session as Messages
+        from websocket import create_connection
 
-        server = psutil.Process(self.session.status(name).pid)
-        folder = server.environ()["JUPYTER_RUNTIME_DIR"]
-        client = BlockingKernelClient(connection_file=f"{folder}/kernel-{kernel}.json")
-        client.load_connection_file()
-        client.start_channels()
-        client.execute(code)
+        at = urlsplit(self.session.server_url(name))
+        where = f"ws://{at.netloc}/api/kernels/{kernel}/channels"
+        channel = create_connection(where, header=[f"Authorization: token {self.token(name)}"], timeout=PATIENCE)
+        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
+        request = Messages().msg("execute_request", content)
+        channel.send(json.dumps({**request, "channel": "shell"}, default=str))
         wait_for(lambda: self.state(kernel, name) == "busy")
-        client.stop_channels()
+        channel.close()
 
 
 @pytest.fixture
 def labs(place: places.ServerPlace, tmp_path: Path) -> Labs:
     """Someone who works in a folder of their own, and whose profile `there` is the place."""
-    return Labs(tmp_path / "work")
+    return Labs(tmp_path / "work", place)
 
 
 def arguments() -> Iterator[str]:
@@ -123,9 +135,4 @@ def arguments() -> Iterator[str]:
             continue
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+gone = places.gone

@@ -136,7 +136,7 @@ def test_a_killed_runner_is_lost_and_leaves_nothing_running(runs: Runs, place: P
     run = runs.start("print('saved')", FOREVER)
     started = wait_for(lambda: [e for e in runs.session.events(runs.session.run(run.id)) if e["event"] == "started"])
     wait_for(lambda: "second" in printed(runs, run.id))
-    os.kill(started[0]["pid"], signal.SIGKILL)
+    place.kill_runner(run, started[0]["pid"])
     last, events = runs.finish(run)
     assert last.state is RunState.LOST
     assert last.exit_code == 3
@@ -146,12 +146,10 @@ def test_a_killed_runner_is_lost_and_leaves_nothing_running(runs: Runs, place: P
     nbformat.validate(nbformat.read(records.directory(run.id) / "out.ipynb", as_version=4))
 
 
-def test_it_survives_the_watchers_kill(runs: Runs, session: Session, tmp_path: Path) -> None:
+def test_it_survives_the_watchers_kill(runs: Runs, place: Place, tmp_path: Path) -> None:
     """Nothing on this side need stay alive; attaching later gives every event once."""
-    gate = tmp_path / "go"
-    cell = (
-        f"import os, time\nprint('waiting', flush=True)\nwhile not os.path.exists({str(gate)!r}):\n    time.sleep(0.05)"
-    )
+    gate = place.gate(tmp_path)
+    cell = f"import os, time\nprint('waiting', flush=True)\nwhile not os.path.exists({gate!r}):\n    time.sleep(0.05)"
     path = notebook(tmp_path / "work" / "nb.ipynb", cell, "print('after')")
     command = [COMMAND, "run", path, "-t", "there", "--json"]
     watcher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
@@ -160,7 +158,7 @@ def test_it_survives_the_watchers_kill(runs: Runs, session: Session, tmp_path: P
     while not (seen and seen[-1].get("text") == "waiting\n"):
         seen += journal(watcher.stdout.readline())
     end(watcher, signal.SIGKILL)
-    gate.touch()
+    place.open_gate(seen[0]["run"])
     again = subprocess.run(
         [COMMAND, "runs", "attach", seen[0]["run"], "--json"],
         capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=tmp_path,
@@ -184,8 +182,8 @@ def test_two_watchers_see_the_same(runs: Runs, session: Session, tmp_path: Path)
 def test_secrets_stand_nowhere(runs: Runs, place: Place, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = 'hunter2-ünïcode-"quoted"'
     monkeypatch.setenv("ITS_SOURCE", secret)
-    gate = home.parent / "go"
-    waiting = f"import os, time\nwhile not os.path.exists({str(gate)!r}):\n    time.sleep(0.05)"
+    gate = place.gate(home.parent)
+    waiting = f"import os, time\nwhile not os.path.exists({gate!r}):\n    time.sleep(0.05)"
     used = "import os\nassert token == os.environ['token']\nprint(len(token), token)\ntoken"
     run = runs.start(
         "# parameters\ntoken: str", used, waiting, "raise ValueError(token)", secrets={"token": "env:ITS_SOURCE"}
@@ -193,30 +191,27 @@ def test_secrets_stand_nowhere(runs: Runs, place: Place, home: Path, monkeypatch
     wait_for(lambda: "***" in printed(runs, run.id))
     arguments = [argument for process in psutil.process_iter() for argument in _arguments(process)]
     assert not [argument for argument in arguments if secret in argument]
-    gate.touch()
+    place.open_gate(run.id)
     last, events = runs.finish(run)
     assert last.state is RunState.FAILED
     assert last.error is not None
     assert last.error.value == "***"
     assert f"{len(secret)} ***\n" in [event.get("text") for event in events]
-    for file in [*home.rglob("*"), *place.files(run.id)]:
-        if file.is_file():
-            data = file.read_bytes()
-            assert b"hunter2" not in data, file
+    here = {str(file): file.read_bytes() for file in home.rglob("*") if file.is_file()}
+    for name, data in {**here, **place.kept(run.id)}.items():
+        assert b"hunter2" not in data, name
 
 
 def test_unreachable_is_unknown_and_nothing_worse(runs: Runs, place: Place, tmp_path: Path) -> None:
-    gate = tmp_path / "go"
-    run = runs.start(
-        f"import os, time\nprint('up')\nwhile not os.path.exists({str(gate)!r}):\n    time.sleep(0.05)", "2"
-    )
+    gate = place.gate(tmp_path)
+    run = runs.start(f"import os, time\nprint('up')\nwhile not os.path.exists({gate!r}):\n    time.sleep(0.05)", "2")
     wait_for(lambda: "up" in printed(runs, run.id))
     with place.cut():
         unknown = runs.session.run(run.id)
         assert unknown.state is RunState.UNKNOWN
         assert unknown.exit_code is None
         assert unknown.seen is not None
-        gate.touch()
+        place.open_gate(run.id)
         assert runs.session.run(run.id).state is RunState.UNKNOWN
     last, events = runs.finish(run)
     assert last.state is RunState.SUCCEEDED
@@ -234,13 +229,11 @@ def test_a_run_outlives_its_profile(runs: Runs, home: Path) -> None:
     runs.session.remove(last)
 
 
-def test_half_a_line_does_not_hide_the_end(runs: Runs) -> None:
+def test_half_a_line_does_not_hide_the_end(runs: Runs, place: Place) -> None:
     """A machine that crashes in the middle of a line leaves half of it behind."""
     run = runs.start(FOREVER)
     started = wait_for(lambda: [e for e in runs.session.events(runs.session.run(run.id)) if e["event"] == "started"])
-    os.kill(started[0]["pid"], signal.SIGKILL)
-    with (Path(run.handle["directory"]) / "events.jsonl").open("ab") as file:
-        file.write(b'{"seq": 99, "event": "out')
+    place.break_off(run, started[0]["pid"], b'{"seq": 99, "event": "out')
     last, events = runs.finish(run)
     assert last.state is RunState.LOST
     assert kinds(events)[-1] == "ended"
@@ -264,15 +257,23 @@ def test_the_bundle_goes_along(runs: Runs, tmp_path: Path) -> None:
 
 def test_discard_leaves_nothing_at_the_place(runs: Runs, place: Place) -> None:
     run, _ = runs.finish(runs.start("1"))
-    assert place.files(run.id)
+    assert place.kept(run.id)
     runs.session.remove(run)
-    assert not place.files(run.id)
+    assert not place.kept(run.id)
     assert not records.directory(run.id).exists()
     with pytest.raises(FileNotFoundError):
         core_runs.target_of(run).collect(run.handle, "out.ipynb", Path(os.devnull))
 
 
-def test_what_the_environment_lacks_is_named_before_anything_starts(runs: Runs, home: Path) -> None:
+def test_what_the_environment_lacks_is_named_before_anything_starts(runs: Runs, place: Place, home: Path) -> None:
+    """Where nobody knows before what there is, it is named before the first cell."""
+    if not place.known_modules:
+        last, events = runs.finish(runs.start("import no_such_module"))
+        assert (last.state, last.exit_code) == (RunState.FAILED, 3)
+        assert last.error is not None
+        assert "no_such_module" in last.error.value
+        assert "cell" not in kinds(events)
+        return
     with pytest.raises(TargetError, match="no_such_module") as caught:
         runs.start("import no_such_module")
     assert "install" in caught.value.hint

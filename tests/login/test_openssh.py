@@ -288,3 +288,22 @@ def test_two_hundred_at_once(way: OpenSSHWay, far: Far) -> None:
         clients = list(pool.map(lambda _: Client(way, far.to).say("send 1000"), range(200)))
         assert all(rest == blob(1000) for rest in pool.map(Client.rest, clients))
     assert not any(client.refused or client.lost.is_set() for client in clients)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_start_up_files_may_print_where_files_are_transferred(site: Site, transport: str, tmp_path: Path) -> None:
+    """As a noisy `~/.bashrc` does where the sftp program is started by the login shell."""
+    noise = tmp_path / "noise"
+    noise.write_text('#!/bin/sh\necho Welcome\nexec sh -c "$SSH_ORIGINAL_COMMAND"\n')
+    noise.chmod(0o755)
+    site.sshd(extra=f"ForceCommand {noise}")
+    server = site.servers[0]
+    server.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.sshd.CONFIG", CONFIG.replace("internal-sftp", "/usr/lib/openssh/sftp-server"))
+        server.start()
+    files = site.open(transport=transport).files()
+    with files.open(str(tmp_path / "there"), "w") as file:
+        file.write(blob(300_000))
+    assert (tmp_path / "there").read_bytes() == blob(300_000)
+    files.close()

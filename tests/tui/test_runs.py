@@ -15,7 +15,7 @@ from jupyterctl.tui.widgets.logview import LogView
 from jupyterctl.tui.widgets.runview import RunView
 from jupyterctl.tui.widgets.table import Table
 from tests.conftest import notebook, wait_for
-from tests.tui.ground import opened, shown, told, typed, until
+from tests.tui.ground import opened, screen, shown, told, typed, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -164,6 +164,19 @@ async def test_the_failing_cell(here):
         await shown(pilot, "NOTEBOOK" if pilot.app.size.width > 120 else "TIME")
 
 
+async def test_where_there_is_little_room_the_exception_is_what_is_seen(here):
+    lines = "\n".join(f"number_{n} = {n}" for n in range(30))
+    run(here, f"{lines}\nraise ValueError('too much of it')", f"print('ok')\n{lines}")
+    async with opened(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await shown(pilot, "✗ failed")
+        await pilot.press("f")
+        await until(pilot, lambda: "ValueError: too much of it" in "\n".join(screen(pilot).splitlines()[-6:]))
+        assert "enter output  esc back" in screen(pilot)
+        await pilot.press("enter", "home")
+        await shown(pilot, "number_0 = 0")
+
+
 async def test_its_log_is_followed(here):
     run(here, "print('first')", waiting(here), "print('last')", wait=False)
     async with opened() as pilot:
@@ -207,6 +220,26 @@ async def test_sort_and_filter(here):
         assert table.has_focus
         await pilot.press("slash", "escape")
         await until(pilot, lambda: len(table.keys) == 2)
+
+
+async def test_a_filter_that_was_kept_is_told_and_ended_by_escape(here):
+    run(here / "a", "1"), run(here / "b", "1 / 0")
+    async with opened() as pilot:
+        await pilot.press("2")
+        table = pilot.app.screen.query_one("#table", Table)
+        await until(pilot, lambda: len(table.keys) == 2)
+        rows = table.region
+        await pilot.press("slash")
+        await typed(pilot, "failed")
+        await until(pilot, lambda: len(table.keys) == 1)
+        assert screen(pilot).splitlines()[-1].startswith("failed "), "it lies over the key bar"
+        assert table.region == rows, "nothing moves"
+        await pilot.press("enter")
+        await until(pilot, lambda: screen(pilot).splitlines()[-1].startswith(" /failed  1 of 2  esc clears"))
+        await pilot.press("enter", "escape")
+        assert len(table.keys) == 1, "the first escape leaves the detail"
+        await pilot.press("escape")
+        await until(pilot, lambda: len(table.keys) == 2 and "/failed" not in screen(pilot))
 
 
 async def test_text_from_outside_is_no_markup(here):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -83,6 +84,43 @@ async def test_what_goes_wrong_is_shown_and_nothing_else_happens(here, home):
         assert failure.hint in pilot.app.clipboard
         await pilot.press("enter")
         await shown(pilot, "○ stopped")
+
+
+async def test_a_form_may_be_left_before_it_is_filled(here, home):
+    go = threading.Event()
+
+    class Slow(Session):
+        def settings(self, kind):
+            go.wait(20)
+            return super().settings(kind)
+
+    async with opened(Slow) as pilot:
+        await shown(pilot, "○ stopped")
+        others = set(pilot.app.workers)
+        await pilot.press("n")
+        await until(pilot, lambda: pilot.app.screen.query("FormRow"))
+        form, filling = pilot.app.screen, set(pilot.app.workers) - others
+        assert filling
+        await pilot.press("escape")
+        await until(pilot, lambda: not form.is_attached)
+        go.set()
+        await until(pilot, lambda: all(worker.is_finished for worker in filling))
+        assert len(pilot.app.screen_stack) == 1, "no error comes of it"
+
+
+async def test_a_row_stays_while_something_is_done_with_it(here, home):
+    """A place needs no row of its own once it has a profile; but what goes on there is to be seen."""
+    async with opened() as pilot:
+        board = pilot.app
+        await until(pilot, lambda: "local" in board.servers)
+        board.phases["local"] = "making: pip"
+        profile(home, "lab")
+        board.look_again.set()
+        await until(pilot, lambda: "lab" in board.servers)
+        await shown(pilot, "◐ making")
+        board.phases.clear()
+        board.look_again.set()
+        await until(pilot, lambda: "local" not in board.servers)
 
 
 async def test_a_broken_profile_hides_no_other(here, home):

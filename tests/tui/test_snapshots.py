@@ -172,6 +172,7 @@ VIEWS: dict[str, Before] = {
     "run-live": pressing("2", "enter"),
     "run-failed": pressing("2", "down", "down", "f"),
     "filtered": pressing("2", "slash", "f", "a", "i", "l"),
+    "filter-kept": pressing("2", "slash", "s", "w", "e", "e", "p", "enter"),
     "nothing-found": pressing("2", "slash", "z", "z"),
     "log-searched": log_searched,
     "problems": pressing("5", "p", "down", "enter"),

@@ -23,8 +23,17 @@ TARGET_FAILED = 3
 
 
 def run() -> None:
-    """Run the task beside the archive that this is part of, and end the process with the outcome's exit code."""
-    code = Runner(Path(sys.argv[0]).absolute().parent).run()
+    """Run the task beside the archive that this is part of, and end the process with the outcome's exit code.
+
+    The argument `contained` says that this is the first process of a container.
+    """
+    directory = Path(sys.argv[0]).absolute().parent
+    if sys.argv[1:] == ["contained"]:
+        from .contained import supervise
+
+        code = supervise(directory, lambda: Runner(directory).run())
+    else:
+        code = Runner(directory).run()
     sys.stdout.flush()
     os._exit(code)
 

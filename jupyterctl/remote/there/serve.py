@@ -38,12 +38,14 @@ if sys.version_info < (3, 10):
 import msgspec
 
 from jupyterctl import environments, paths
-from jupyterctl.errors import JupyterctlError, NotFoundError
+from jupyterctl.errors import JupyterctlError, NoRunnerError
 from jupyterctl.model import Bundle, Needs, Plan, Profile, Run, RunState, Server, ServerSpec, ServerState, now
 from jupyterctl.targets.local import Local, Settings, place
 from jupyterctl.transport import labs
 
-LAB = "lab"
+MADE = {"lab": (), "runner": ("ipykernel", "papermill")}
+"""The environments that can be made here, and what is in them; nothing said: all that a lab and runs want."""
+OFFERED = "`jupyterctl run` offers to make one; --yes has it made"
 BLOCK = 1 << 20
 POLL_SECONDS = 0.02
 
@@ -67,18 +69,20 @@ class Machine(Local):
         return [environments.shell(), "-l", str(file)]
 
     def plan(self, needs: Needs) -> Plan:
-        """As for a notebook that works in the profile's folder, or where there is none on copies of its files."""
+        """As for a notebook in the profile's folder; isolated, or where there is none, on copies of its files."""
         isolated = needs.isolated or self.settings.workdir is None
         needs = msgspec.structs.replace(needs, notebook=self.near / "notebook", isolated=isolated)
         plan = super().plan(needs)
         python, lacking = self._runner(plan)
+        if lacking and not plan.missing:
+            raise NoRunnerError("no environment on this machine has papermill, which runs notebooks", OFFERED)
         missing = tuple(sorted({*plan.missing, *lacking}))
         fix = plan.fix
         if lacking:
             found = environments.resolve(f"python:{python}", self.near)
             fix = environments.install_command(found, missing)
         launch = {**plan.launch, "runner_python": python}
-        return msgspec.structs.replace(plan, in_place=False, missing=missing, fix=fix, launch=launch)
+        return msgspec.structs.replace(plan, in_place=not isolated, missing=missing, fix=fix, launch=launch)
 
     def _runner(self, plan: Plan) -> tuple[str, list[str]]:
         """A Python with papermill, the kernel's own if it has it; and what it lacks where none has."""
@@ -89,9 +93,7 @@ class Machine(Local):
             if "papermill" in one.packages:
                 return str(one.python), []
         if not first and not known:
-            raise NotFoundError(
-                "there is no Python environment at this machine", "make one: jupyterctl start offers it"
-            )
+            raise NoRunnerError("there is no Python environment on this machine that could run notebooks", OFFERED)
         return str((*first, *known)[0].python), ["papermill"]
 
 
@@ -255,11 +257,11 @@ def discard(machine: Machine, handle: dict[str, str]) -> None:
     machine.discard(handle)
 
 
-def make_lab(_: Machine, report: Callable[[Any], None]) -> Any:
-    """A virtual environment with JupyterLab, where there is none."""
+def make(_: Machine, name: str, report: Callable[[Any], None]) -> None:
+    """One of the environments that can be made, a virtual one."""
     from jupyterctl.environments.create import create
 
-    return create(LAB, virtual=True, report=report)
+    create(name, packages=MADE[name], virtual=True, report=report)
 
 
 METHODS: dict[str, Callable[..., Any]] = {
@@ -300,8 +302,9 @@ class Answers:
             machine = Machine(
                 Profile(name=request["name"], kind="", settings=msgspec.convert(request["settings"], Settings))
             )
-            if request["method"] == make_lab.__name__:
-                result = make_lab(machine, lambda step: self.send(id=number, item=step))
+            if request["method"] == make.__name__:
+                make(machine, **request["arguments"], report=lambda step: self.send(id=number, item=step))
+                result = None
             else:
                 result = METHODS[request["method"]](machine, **request["arguments"])
             if isinstance(result, Iterator):

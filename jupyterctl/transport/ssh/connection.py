@@ -6,12 +6,13 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from paramiko import ChannelException, SFTPClient, SSHException
+from paramiko import ChannelException, SFTPClient, SFTPError, SSHException
 
+from . import sftp
 from .channels import SessionChannel
-from .stream import ChannelStream
+from .stream import ChannelStream, ChannelTerminal
 from .transport import FastTransport
-from .way import ClosedError, Destination, RefusedError
+from .way import ClosedError, Destination, RefusedError, Screen
 
 OPEN_SECONDS = 30.0
 """How long the machine may take to start a command or a file session."""
@@ -41,17 +42,35 @@ class ParamikoWay:
         """Start a command line in the person's login shell there, without a terminal."""
         return ChannelStream(self._session(), command)
 
+    def terminal(self, command: str, screen: Screen) -> ChannelTerminal:
+        """The same with a terminal."""
+        return ChannelTerminal(self._session(), command, screen)
+
     def files(self) -> SFTPClient:
         """A new SFTP session; its owner closes it."""
         channel = self._session()
         try:
             channel.invoke_subsystem("sftp")
             return SFTPClient(channel)
+        except SFTPError:  # what came is no sftp
+            channel.close()
+            return self._files_behind_noise()
         except (SSHException, EOFError, OSError) as error:
             channel.close()
             if self.closed.is_set():
                 raise self._gone() from error
-            raise RefusedError("the machine offers no file transfer (sftp)", "ask who runs it") from error
+            raise sftp.refused() from error
+
+    def _files_behind_noise(self) -> SFTPClient:
+        line, mark = sftp.command()
+        channel = self._session()
+        try:
+            channel.exec_command(line)
+            sftp.await_mark(channel, mark)
+            return SFTPClient(channel)
+        except (SSHException, EOFError, OSError, SFTPError) as error:
+            channel.close()
+            raise sftp.refused() from error
 
     def _session(self) -> SessionChannel:
         try:

@@ -181,15 +181,14 @@ class Dialogue:
             title, instruction, _language, count = asked.get_text(), asked.get_text(), asked.get_text(), asked.get_int()
             answers = answer(title, instruction, [(asked.get_text(), asked.get_boolean()) for _ in range(count)])
             self.rested()
+            if answers is None:  # nor does the machine hear anything: an empty answer would count as a wrong one
+                return None
             reply = Message()
             reply.add_byte(_RESPONSE)
-            reply.add_int(count if answers is None else len(answers))
-            for each in [""] * count if answers is None else answers:
+            reply.add_int(len(answers))
+            for each in answers:
                 reply.add_string(each)
             self._transport.send(reply)
-            if answers is None:
-                self._until_settled()
-                return None
 
     @property
     def alive(self) -> bool:
@@ -236,14 +235,6 @@ class Dialogue:
             self.password_expired = True
             return Outcome.NO
         return self._failure(message)
-
-    def _until_settled(self) -> None:
-        while (came := self._next())[0] == _ALSO:
-            reply = Message()
-            reply.add_byte(_RESPONSE)
-            reply.add_int(0)
-            self._transport.send(reply)
-        self._settle(*came)
 
     def _failure(self, message: Message) -> Outcome:
         self.methods = tuple(message.get_list())

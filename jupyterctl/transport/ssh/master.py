@@ -71,7 +71,7 @@ def _await(master: Master, route: Route, asker: Asker, came: queue.SimpleQueue[s
         except queue.Empty as error:
             raise _too_long(master, route, limit) from error
         if isinstance(event, socket.socket):
-            _put(event, route, asker)
+            _put(event, route, asker, master)
             if asker.unanswered is not None:
                 raise nobody(asker.unanswered, route)
             deadline = time.monotonic() + limit
@@ -184,15 +184,22 @@ def _accept(listener: socket.socket, came: queue.SimpleQueue[socket.socket | byt
         came.put(listener.accept()[0])
 
 
-def _put(connection: socket.socket, route: Route, asker: Asker) -> None:
-    """One question of the program, to the person and back."""
+def _put(connection: socket.socket, route: Route, asker: Asker, master: Master) -> None:
+    """One question of the program, to the person and back.
+
+    Where nobody answers the program is ended first: it would send an empty answer, which counts as a wrong one.
+    """
     with connection, suppress(OSError, ValueError):
         connection.settimeout(LOGIN_SECONDS)
         with connection.makefile("rb") as lines:
             asked = json.loads(lines.readline())
         question = _question(str(asked["text"]), route)
         answer = _answer(question, asker) if asked["hint"] != "none" else ""
-        if answer is not None and question.kind == "host-key":
+        if answer is None:
+            master.process.kill()
+            master.process.wait()
+            return
+        if question.kind == "host-key":
             answer = "yes" if answer.strip().lower() in {"yes", "y"} else "no"
         connection.sendall(json.dumps(answer).encode())
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 HELLO, NEW_SESSION, OPEN_FORWARD, STDIO_FORWARD = 0x1, 0x10000002, 0x10000006, 0x10000008
-OK, DENIED, FAILURE, EXIT, OPENED = 0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000006
+OK, DENIED, FAILURE, EXIT, OPENED, NO_TTY = 0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000006, 0x80000008
 VERSION = 4
 SECONDS = 5.0
 """How long the master, which is a process of this machine, may take to accept a connection."""
@@ -46,9 +46,23 @@ def dial(path: str) -> socket.socket:
         return connection
 
 
-def session(connection: socket.socket, command: str, files: Sequence[int], *, subsystem: bool = False) -> None:
-    """Ask for a command, with descriptors for its standard input, output and error."""
-    packet = _GREETING + _packet(NEW_SESSION, 0, "", 0, 0, 0, int(subsystem), _NO_ESCAPE, "", command)
+def session(
+    connection: socket.socket,
+    command: str,
+    files: Sequence[int],
+    *,
+    subsystem: bool = False,
+    term: str | None = None,
+    variables: Sequence[str] = (),
+) -> None:
+    """Ask for a command, with descriptors for its standard input, output and error.
+
+    With a kind of terminal the command gets one, as large as the one of the first descriptor, and set as it is.
+    `variables` (`NAME=VALUE`) are sent as far as the person's configuration sends them.
+    """
+    terminal = int(term is not None)
+    asked: tuple[int | str, ...] = (0, "", terminal, 0, 0, int(subsystem), _NO_ESCAPE, term or "", command, *variables)
+    packet = _GREETING + _packet(NEW_SESSION, *asked)
     _send(connection, packet, files)
 
 

@@ -16,14 +16,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from paramiko import SFTPClient, SSHException
+from paramiko import SFTPClient, SFTPError, SSHException
 
-from . import mux
+from . import mux, sftp
 from .pump import READ, Pump
 from .relay import KIND, Relay
 from .session import Session
+from .terminal import MuxTerminal
 from .unixrelay import UnixRelay
-from .way import ClosedError, Destination, RefusedError
+from .way import ClosedError, Destination, RefusedError, Screen
 
 OPEN_SECONDS = 30.0
 """How long the machine may take to start a command or a file session."""
@@ -157,28 +158,56 @@ class OpenSSHWay:
         """Start a command line in the person's login shell there, without a terminal."""
         return self._session(command, subsystem=False)
 
+    def terminal(self, command: str, screen: Screen) -> MuxTerminal:
+        """The same with a terminal."""
+        self._still_there()
+        master = self._master
+        terminal = MuxTerminal(
+            master.pump, master.path, command, master.heard, screen=screen, nudge=master.process.send_signal
+        )
+        self._opened(terminal)
+        terminal.begin()
+        return terminal
+
     def files(self) -> SFTPClient:
         """A new SFTP session; its owner closes it."""
         session = self._session("sftp", subsystem=True)
         try:
             return SFTPClient(session)  # type: ignore[arg-type]
+        except SFTPError:  # what came is no sftp
+            session.close()
+            return self._files_behind_noise()
         except (SSHException, EOFError, OSError) as error:
             session.close()
             if self.closed.is_set():
                 raise self._gone() from error
-            raise RefusedError("the machine offers no file transfer (sftp)", "ask who runs it") from error
+            raise sftp.refused() from error
+
+    def _files_behind_noise(self) -> SFTPClient:
+        line, mark = sftp.command()
+        session = self._session(line, subsystem=False)
+        try:
+            sftp.await_mark(session, mark)
+            return SFTPClient(session)  # type: ignore[arg-type]
+        except (SSHException, EOFError, OSError, SFTPError) as error:
+            session.close()
+            raise sftp.refused() from error
 
     def _session(self, command: str, *, subsystem: bool) -> Session:
-        if self.closed.is_set():
-            raise self._gone()
+        self._still_there()
         session = Session(self._master.pump, self._master.path, command, self._master.heard, subsystem=subsystem)
+        self._opened(session)
+        return session
+
+    @staticmethod
+    def _opened(session: Session) -> None:
+        """Wait until the machine has started it."""
         if not session.opened.wait(OPEN_SECONDS):
             session.close()
             raise ClosedError("the machine has not answered in time", "try again")
         if session.refusal:
             session.close()
             raise RefusedError(f"the machine starts no session: {session.refusal}", "ask who runs it")
-        return session
 
     def forward(
         self,
@@ -280,6 +309,10 @@ class OpenSSHWay:
         for relay in list(self._relays):
             relay.end()
         self._master.close()
+
+    def _still_there(self) -> None:
+        if self.closed.is_set():
+            raise self._gone()
 
     def _gone(self) -> ClosedError:
         return ClosedError(f"the connection has closed: {self.why}", "it is opened again by itself")

@@ -6,13 +6,34 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import IO, Protocol
 
 from . import mux
 from .pump import READ, Pump
-from .stream import ERROR_BYTES, GONE
+from .stream import ERROR_BYTES, GONE, HINT
 from .way import ClosedError
 
-HINT = "try again once it is up"
+
+class End(Protocol):
+    """Our end of something that bytes go through: a socket, or what is used as one."""
+
+    def send(self, data: bytes, /) -> int:
+        """Send some, and tell how much."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Up to so many bytes as soon as there are any; empty at the end."""
+
+    def shutdown(self, how: int, /) -> None:
+        """End one direction, or both."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+Theirs = socket.socket | IO[bytes]
 
 
 class Session:
@@ -30,22 +51,30 @@ class Session:
         """Set once the machine has started it, or has not."""
         self.refusal = ""
         """Why the machine has not started it."""
-        pairs = [socket.socketpair() for _ in range(3)]
-        self._in, self._out, self._err = (ours for ours, _ in pairs)
+        (self._in, its_in), (self._out, its_out) = self._pairs()
+        self._err, its_err = socket.socketpair()
+        theirs = (its_in, its_out, its_err)
         try:
             self._control = mux.dial(path)
-            mux.session(self._control, command, [theirs.fileno() for _, theirs in pairs], subsystem=subsystem)
+            self._ask(command, [each.fileno() for each in theirs], subsystem=subsystem)
         except OSError as error:
-            for each in (self._in, self._out, self._err):
-                each.close()
+            for ours in (self._in, self._out, self._err):
+                ours.close()
             raise ClosedError(GONE, HINT) from error
         finally:
-            for _, theirs in pairs:
-                theirs.close()
+            for its in theirs:
+                its.close()
         for each in (self._control, self._err):
             each.setblocking(False)
         pump.watch(self._control, READ, self._answer)
         pump.watch(self._err, READ, self._complain)
+
+    def _pairs(self) -> tuple[tuple[End, Theirs], tuple[End, Theirs]]:
+        """Our ends and the program's, of standard input and output."""
+        return socket.socketpair(), socket.socketpair()
+
+    def _ask(self, command: str, files: list[int], *, subsystem: bool) -> None:
+        mux.session(self._control, command, files, subsystem=subsystem)
 
     def _answer(self, _events: int) -> None:
         try:
@@ -59,18 +88,23 @@ class Session:
                 self._status = mux.exit_status(rest)
             elif kind in {mux.FAILURE, mux.DENIED}:
                 self.refusal = mux.reason(rest)
+            elif kind == mux.NO_TTY:
+                self._no_terminal()
             self.opened.set()
         if not data:
             self._pump.watch(self._control, 0, self._answer)
             self._over.set()
             self.opened.set()
 
+    def _no_terminal(self) -> None:
+        """The machine has started the command, but without the terminal that was asked for."""
+
     def _complain(self, _events: int) -> None:
         try:
             data = self._err.recv(1 << 16)
         except BlockingIOError:
             return
-        except OSError:  # reset, or let go of by another thread just now
+        except OSError:  # the program has ended, or we have just let go of it
             data = b""
         if not data:
             self._pump.watch(self._err, 0, self._complain)
@@ -112,10 +146,11 @@ class Session:
         """Let go of it, whether or not it has ended."""
         for each in (self._control, self._err):
             self._pump.watch(each, 0, self._answer)
-        for each in (self._in, self._out, self._err, self._control):
+        ends: tuple[End, ...] = (self._in, self._out, self._err, self._control)
+        for end in ends:
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
         self._over.set()
 
     # -- as a socket, for SFTP ----------------------------------------------------------------------------------------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from paramiko import SSHException
 
 from .channels import Chunks, SessionChannel
-from .way import ClosedError
+from .way import ClosedError, RefusedError, Screen
 
 ERROR_BYTES = 64 << 10
 """What is kept of a command's standard error: its end."""
-GONE = "the connection closed while a command ran"
+GONE, HINT = "the connection closed while a command ran", "try again once it is up"
 
 
 class Tail(Chunks):
@@ -42,7 +44,7 @@ class ChannelStream:
             channel.exec_command(command)
         except (SSHException, EOFError) as error:
             channel.close()
-            raise ClosedError(GONE, "try again once it is up") from error
+            raise ClosedError(GONE, HINT) from error
 
     def write(self, data: bytes) -> None:
         """Send all; ClosedError where the way is gone, or the command's input was ended."""
@@ -51,13 +53,13 @@ class ChannelStream:
         try:
             self._channel.sendall(data)
         except (OSError, SSHException, EOFError) as error:
-            raise ClosedError(GONE, "try again once it is up") from error
+            raise ClosedError(GONE, HINT) from error
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes as soon as there are any; empty at the end; ClosedError where the way went first."""
         found = self._channel.recv(size)
         if not found and not self._channel.eof_received:
-            raise ClosedError(GONE, "try again once it is up")
+            raise ClosedError(GONE, HINT)
         return found
 
     def end_input(self) -> None:
@@ -77,3 +79,28 @@ class ChannelStream:
     def close(self) -> None:
         """Let go of it, whether or not it has ended."""
         self._channel.close()
+
+
+class ChannelTerminal(ChannelStream):
+    """Implements `way.Terminal` likewise."""
+
+    def __init__(self, channel: SessionChannel, command: str, screen: Screen) -> None:
+        try:
+            channel.update_environment(screen.variables)
+            channel.get_pty(screen.term, screen.columns, screen.rows)
+        except (SSHException, EOFError) as error:
+            channel.close()
+            if not channel.transport.is_active():
+                raise ClosedError(GONE, HINT) from error
+            raise no_terminal() from error
+        super().__init__(channel, command)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The person's terminal has another size now."""
+        with suppress(SSHException, EOFError):
+            self._channel.resize_pty(columns, rows)
+
+
+def no_terminal() -> RefusedError:
+    """What is said where a machine gives none."""
+    return RefusedError("the machine gives us no terminal", "its sshd_config may say `PermitTTY no`: ask who runs it")

@@ -47,6 +47,16 @@ class ClosedError(UnreachableError):
     """The way closed under the request, or was closed already."""
 
 
+class Screen(Struct, frozen=True, kw_only=True):
+    """The terminal that a command there is given: as the person's own."""
+
+    term: str
+    columns: int
+    rows: int
+    variables: dict[str, str] = {}
+    """What the machine is told of the person's surroundings, as far as it takes it: the language."""
+
+
 class Stream(Protocol):
     """A command's standard input and output at the machine."""
 
@@ -69,6 +79,13 @@ class Stream(Protocol):
         """Let go of it, whether or not it has ended."""
 
 
+class Terminal(Stream, Protocol):
+    """A command there that has a terminal; what it writes to standard error comes with the rest."""
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The person's terminal has another size now."""
+
+
 class Way(Protocol):
     """An open connection. Its methods may be called from any thread; each raises ClosedError once it is gone."""
 
@@ -83,6 +100,9 @@ class Way(Protocol):
 
     def execute(self, command: str) -> Stream:
         """Start a command line in the person's login shell there, without a terminal."""
+
+    def terminal(self, command: str, screen: Screen) -> Terminal:
+        """The same with a terminal; RefusedError where the machine gives none."""
 
     def files(self) -> SFTPClient:
         """A new SFTP session; its owner closes it."""

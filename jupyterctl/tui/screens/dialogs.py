@@ -77,8 +77,8 @@ class Confirm(Dialog[bool]):
             with VerticalScroll(id="details", can_focus=False):
                 yield self.text("\n".join(map(printable, self.details)))
         with Horizontal(id="buttons"):
-            yield Button(Content("Cancel"), id="no", compact=True)
-            yield Button(Content(self.verb), id="yes", variant="error", compact=True)
+            yield Button(Content("Cancel  esc"), id="no", compact=True)
+            yield Button(Content(f"{self.verb}  y"), id="yes", variant="error", compact=True)
 
     def on_mount(self) -> None:
         """The safe answer first."""
@@ -113,8 +113,8 @@ class Failure(Dialog[None]):
             with VerticalScroll(id="details"):
                 yield self.text(self.details)
         with Horizontal(id="buttons"):
-            yield Button(Content("Close"), id="no", compact=True)
-            yield Button(Content("Copy"), id="copy", compact=True)
+            yield Button(Content("Close  esc"), id="no", compact=True)
+            yield Button(Content("Copy  c"), id="copy", compact=True)
 
     def on_mount(self) -> None:
         """Enter closes."""
@@ -247,8 +247,8 @@ class Address(Dialog[None]):
         yield self.text("No browser can be opened from here. Its address, with the token that lets one in:", id="hint")
         yield self.text(self.address, id="message")
         with Horizontal(id="buttons"):
-            yield Button(Content("Copy"), id="copy", compact=True)
-            yield Button(Content("Close"), id="no", compact=True)
+            yield Button(Content("Copy  c"), id="copy", compact=True)
+            yield Button(Content("Close  esc"), id="no", compact=True)
 
     def action_copy(self) -> None:
         """Put the address into the clipboard."""
@@ -275,7 +275,7 @@ class Answer(Dialog[str]):
         yield self.text(printable(self.question.text))
         if self.question.kind == "host-key":
             with Horizontal(id="buttons"):
-                yield Button(Content("Cancel"), id="no", compact=True)
+                yield Button(Content("Cancel  esc"), id="no", compact=True)
                 yield Button(Content("It is the right one"), id="yes", variant="error", compact=True)
         else:
             yield Input(password=self.question.secret, compact=True)

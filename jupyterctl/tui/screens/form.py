@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, ClassVar
 
 from textual import on
@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
@@ -55,6 +56,18 @@ class Form(Base[None]):
         """Show the command as it is now."""
         line = self.board.glyphs.draw(self.command())
         self.query_one("#equivalent", Static).update(Content.assemble(("the same: ", "$quiet"), line))
+
+    def gather(self, work: Awaitable[None]) -> None:
+        """Let something that fills the form go on by itself; where the form has been left meanwhile, it is over."""
+
+        async def gathering() -> None:
+            try:
+                await work
+            except NoMatches:
+                if self in self.app.screen_stack:
+                    raise
+
+        self.board.carry_out(gathering())
 
     def row(self, key: str) -> FormRow:
         """The row of a key."""

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from textual import events, on
 from textual.containers import Horizontal
-from textual.content import Content
+from textual.reactive import Reactive
 from textual.widget import Widget
-from textual.widgets import Static
 
+from ..glyphs import Cell
 from ..widgets.table import Table
 from .mode import Mode
 
 if TYPE_CHECKING:
-    from textual.widgets import Input
+    from ..widgets.filterline import FilterLine
+
+
+TICK_SECONDS = 1.0
+"""Between looks at what time alone has changed: ages, and how long something takes."""
 
 
 class Listing(Mode):
@@ -23,7 +27,11 @@ class Listing(Mode):
 
     empty = ""
     """What to say where there is nothing."""
-    _filter: Input | None = None
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """Textual's own paints the whole screen again for a widget that takes the keys."""
+    in_detail = "esc back"
+    """The keys of the detail."""
+    _filter: FilterLine | None = None
     """Made when it is first wanted: its styles would cost the first paint a tenth."""
 
     def table(self) -> Table:
@@ -51,7 +59,18 @@ class Listing(Mode):
         with Horizontal(id="panes"):
             yield self.table()
             yield from self.pane()
-        yield Static(id="empty")
+
+    def on_mount(self) -> None:
+        """Let the clocks go on."""
+        self.set_interval(TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        if self.is_current:
+            self.rows.renew()
+            self.tick()
+
+    def tick(self) -> None:
+        """Show in the pane what time has changed."""
 
     @property
     def rows(self) -> Table:
@@ -74,17 +93,24 @@ class Listing(Mode):
     def fill(self) -> None:
         """Fill the table, as filtered and sorted."""
         items = self.items()
-        found = self._found(items or {})
-        self.rows.show(items or {}, found)
-        problem = self.problem()
-        message = "loading…" if items is None else self.empty if not items else "nothing has these words"
-        if not found:
-            self.query_one("#empty", Static).update(Content(self.board.glyphs.draw(problem or message)))
-        self.set_class(not found, "-empty")
-        self.set_class(bool(problem), "-problem")
-        if self.focused is None:  # hidden while there were no rows, the table could not take the keys
-            self.rows.focus()
+        self.rows.show(items or {}, self._found(items or {}), self._message(items))
         self.keys()
+
+    def keys(self) -> None:
+        """Grey the keys that do nothing now; before them stands how a detail is left, or the filter that was kept."""
+        super().keys()
+        if self.has_class("-detail"):
+            self.bar.remind(self.in_detail)
+        elif self.typed:
+            self.bar.remind(f"/{self.typed}  {len(self.rows.keys)} of {len(self.items() or {})}  esc clears")
+        else:
+            self.bar.remind("")
+
+    def _message(self, items: Mapping[str, Any] | None) -> Cell:
+        """What to say where there is no row."""
+        if problem := self.problem():
+            return Cell(problem, "bad")
+        return Cell("loading…" if items is None else self.empty if not items else "nothing has these words", "dim")
 
     def _found(self, items: Mapping[str, Any]) -> list[str]:
         words = self.typed.casefold().split()
@@ -96,13 +122,12 @@ class Listing(Mode):
 
     async def do_filter(self) -> None:
         """Open the filter."""
-        from textual.widgets import Input
+        from ..widgets.filterline import FilterLine
 
         if self._filter is None:
-            self._filter = Input(id="filter", placeholder="filter", select_on_focus=False, compact=True)
-            await self.mount(self._filter, before="KeyBar")
-        self._filter.add_class("-open")
-        self._filter.focus()
+            self._filter = FilterLine("filter")
+            await self.mount(self._filter)
+        self._filter.open()
 
     def on_input_changed(self) -> None:
         """Narrow the rows as one types."""
@@ -110,27 +135,43 @@ class Listing(Mode):
 
     def on_input_submitted(self) -> None:
         """Keep what was typed, and go back to the rows."""
-        if self._filter is not None:
-            self._filter.set_class(bool(self.typed), "-open")
         self.rows.focus()
+        self._close()
+
+    def on_input_blurred(self) -> None:
+        """The same where the mouse goes elsewhere; not where another window does."""
+        if self.focused is not None:
+            self._close()
+
+    def _close(self) -> None:
+        if self._filter is not None:
+            self._filter.close()
+            self.keys()
+
+    def _end_filter(self, line: FilterLine) -> None:
+        self.rows.focus()
+        line.end()
 
     def do_detail(self) -> None:
         """What the cursor is on, on the whole screen."""
         self.add_class("-detail")
         self.query_one(".pane").focus()
+        self.keys()
         self.call_after_refresh(self.moved)
 
     def on_key(self, event: events.Key) -> None:
         """Escape ends the filter; the arrows move in the table while one types."""
-        if event.key == "escape" and self._filter is not None and self._filter.has_class("-open"):
+        if event.key == "escape" and self._filter is not None and self._filter.is_open:
             event.stop()
-            self._filter.value = ""
-            self._filter.remove_class("-open")
-            self.rows.focus()
+            self._end_filter(self._filter)
         elif event.key == "escape" and self.has_class("-detail"):
             event.stop()
             self.remove_class("-detail")
             self.rows.focus()
+            self.keys()
+        elif event.key == "escape" and self._filter is not None and self.typed:
+            event.stop()
+            self._end_filter(self._filter)
         elif event.key in {"up", "down"} and self._filter is not None and self._filter.has_focus:
             event.stop()
             self.rows.action_move(-1 if event.key == "up" else 1)

@@ -15,6 +15,7 @@ from textual.worker import Worker
 from ...core.progress import printed
 from ...errors import JupyterctlError
 from .. import actions
+from ..widgets.filterline import FilterLine
 from ..widgets.logview import LogView
 from .dialogs import Pick
 from .mode import Mode
@@ -42,12 +43,21 @@ class Logs(Mode):
         yield Static(id="source")
         yield LogView(self.board.glyphs, id="panes")
         yield Static(id="empty")
-        yield Input(id="filter", placeholder="search", select_on_focus=False, compact=True)
+        yield FilterLine("search")
+
+    def on_mount(self) -> None:
+        """Tell at once whether the log is followed."""
+        self.watch(self.view, "following", self._title, init=False)
 
     @property
     def view(self) -> LogView:
         """The log."""
         return self.query_one(LogView)
+
+    @property
+    def search(self) -> FilterLine:
+        """The line one types in what to look for."""
+        return self.query_one(FilterLine)
 
     def subject(self) -> str:
         """The server or run."""
@@ -92,11 +102,6 @@ class Logs(Mode):
         line = f"{kind} {name}  ·  {self.view.line_count} lines  ·  {state}{wrap}{self.found}"
         self.query_one("#source", Static).update(Content(self.board.glyphs.draw(line)))
 
-    @on(events.MouseScrollUp)
-    @on(events.MouseScrollDown)
-    def _scrolled(self) -> None:
-        self._title()
-
     # -- what can be done ------------------------------------------------------------------------------------------
 
     def why_not(self, name: str) -> str:
@@ -105,7 +110,7 @@ class Logs(Mode):
             return ""
         if self.shown is None:
             return "no log is open"
-        if name in {"next", "previous"} and not self.query_one("#filter", Input).value:
+        if name in {"next", "previous"} and not self.search.value:
             return "search for something first"
         return ""
 
@@ -123,7 +128,7 @@ class Logs(Mode):
 
     def do_filter(self) -> None:
         """Open the search."""
-        self.query_one("#filter", Input).add_class("-open").focus()
+        self.search.open()
 
     def do_next(self) -> None:
         """The next place."""
@@ -157,19 +162,23 @@ class Logs(Mode):
     @on(Input.Submitted, "#filter")
     def _entered(self) -> None:
         self.view.focus()
+        self.search.close()
+
+    @on(Input.Blurred, "#filter")
+    def _left(self) -> None:
+        if self.focused is not None:
+            self.search.close()
 
     def on_key(self, event: events.Key) -> None:
         """Escape ends the search."""
-        search = self.query_one("#filter", Input)
-        if event.key == "escape" and search.has_class("-open"):
+        if event.key == "escape" and (self.search.is_open or self.search.value):
             event.stop()
-            search.value = ""
-            search.remove_class("-open")
             self.view.focus()
+            self.search.end()
         self.call_after_refresh(self._title)
 
     def _find(self, *, forward: bool, again: bool) -> None:
-        wanted = self.query_one("#filter", Input).value
+        wanted = self.search.value
         count = self.view.find(wanted, forward=forward, again=again)
         self.found = f"  ·  {count or 'no'} {'line' if count == 1 else 'lines'} with `{wanted}`" if wanted else ""
         self._title()

@@ -68,6 +68,11 @@ class Mode(Base[None]):
         yield KeyBar([*own, *(("app", action) for action in actions.ACTIONS["app"])], self.board.key_of, self._pressed)
         yield Static(id="too-small")
 
+    @property
+    def bar(self) -> KeyBar:
+        """The line of keys."""
+        return self.query_one(KeyBar)
+
     def _pressed(self, mode: str, name: str) -> None:
         if mode == self.mode:
             self.action_do(name)
@@ -98,7 +103,7 @@ class Mode(Base[None]):
     def keys(self) -> None:
         """Grey the keys that do nothing now."""
         names = [action.name for action in actions.ACTIONS[self.mode]]
-        self.query_one(KeyBar).disable({name for name in names if self.why_not(name)})
+        self.bar.disable({name for name in names if self.why_not(name)})
 
     def count(self, text: str) -> None:
         """Put counts into the top line."""

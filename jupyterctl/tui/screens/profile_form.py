@@ -18,6 +18,7 @@ from textual.widgets import Static
 
 from ... import schema
 from ...core.plain import printable
+from ...paths import tilde
 from ...schema import Field
 from .. import offers
 from ..widgets.form import FormRow
@@ -48,7 +49,7 @@ class ProfileForm(Form):
     def on_mount(self) -> None:
         """Read what there is."""
         super().on_mount()
-        self.board.carry_out(self._load())
+        self.gather(self._load())
 
     async def _load(self) -> None:
         name = self.profile_name
@@ -111,7 +112,7 @@ class ProfileForm(Form):
             file = await self.board.sessions.ask(lambda session: session.change_profile(name, given))
         else:
             file = await self.board.sessions.ask(lambda s: s.new_profile(name, kind, schema.nested(given)))
-        self.board.say(f"wrote {file}")
+        self.board.say(f"wrote {tilde(file)}")
         self.board.wanted_server = name
         self.board.look_again.set()
         await self.dismiss()

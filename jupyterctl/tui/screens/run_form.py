@@ -66,7 +66,7 @@ class RunForm(Form):
         """Offer what is found, and ask for a notebook where none is given."""
         super().on_mount()
         self.row("notebook").query_one(Input).focus()
-        self.board.carry_out(self._load())
+        self.gather(self._load())
 
     async def _load(self) -> None:
         targets, found = await self.board.sessions.ask(_known)
@@ -91,7 +91,7 @@ class RunForm(Form):
         typed = self.row("notebook").text.strip()
         if typed != self.notebook and typed.endswith(".ipynb"):
             self.notebook = typed
-            self.board.carry_out(self._inspect(typed))
+            self.gather(self._inspect(typed))
 
     async def _inspect(self, typed: str) -> None:
         """Read the notebook, and make a field for each parameter."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,12 +27,13 @@ COLUMNS = (
     Column("NOTEBOOK", 16, 2, 6),
     Column("PARAMETERS", 12, 3, 5),
 )
+ORDER = {state: number for number, state in enumerate(RunState)}
 SORTS: dict[str, Callable[[Outline], Any]] = {
-    "RUN": lambda run: run.id,
-    "STATE": lambda run: list(RunState).index(run.state),
-    "TARGET": lambda run: run.target,
+    "RUN": attrgetter("id"),
+    "STATE": lambda run: ORDER[run.state],
+    "TARGET": attrgetter("target"),
     "TIME": lambda run: -(run.seconds or 0.0),
-    "NOTEBOOK": lambda run: run.notebook,
+    "NOTEBOOK": attrgetter("notebook"),
 }
 """Column to what it is sorted by; without one the newest is first."""
 BAR = 6
@@ -44,11 +46,14 @@ class Runs(Listing):
     CSS_PATH = "../runs.tcss"
     BINDINGS: ClassVar[list[Any]] = actions.bindings("runs")
     empty = "No runs yet: n runs a notebook."
+    in_detail = "enter output  esc back"
 
     def __init__(self) -> None:
         super().__init__()
         self.sort = ""
         """The column it is sorted by."""
+        self._sorted: tuple[Mapping[str, Outline], str, list[str]] = ({}, "", [])
+        """The runs that were sorted, the column, and their ids in that order."""
 
     def table(self) -> Table:
         """State, cells, time."""
@@ -57,14 +62,6 @@ class Runs(Listing):
     def pane(self) -> Iterable[Widget]:
         """The run under the cursor."""
         yield RunView(classes="pane")
-
-    def on_mount(self) -> None:
-        """Let the clocks of live runs go on."""
-        self.set_interval(1.0, self._tick)
-
-    def _tick(self) -> None:
-        if self.is_current and any(not run.state.ended for run in (self.board.runs or {}).values()):
-            self.rows.refresh()
 
     def items(self) -> Mapping[str, Outline] | None:
         """All runs."""
@@ -78,8 +75,12 @@ class Runs(Listing):
         """By the chosen column."""
         if not self.sort:
             return items
-        by = SORTS[self.sort]
-        return sorted(items, key=lambda key: by(items[key]))
+        of, by, names = self._sorted
+        if of is not items or by != self.sort:
+            column = dict(zip(items, map(SORTS[self.sort], items.values()), strict=True))
+            names = sorted(items, key=column.__getitem__)
+            self._sorted = (items, self.sort, names)
+        return names
 
     def subject(self) -> str:
         """The run under the cursor."""
@@ -113,6 +114,10 @@ class Runs(Listing):
         failed = sum(run.state is RunState.FAILED for run in known)
         self.count(f"{live} live   {failed} failed   {len(known)} runs" if known else "")
         self.moved()
+
+    def tick(self) -> None:
+        """Show how long the run goes on."""
+        self.query_one(RunView).tick()
 
     def moved(self) -> None:
         """Show the run under the cursor."""

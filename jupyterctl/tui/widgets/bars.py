@@ -8,6 +8,7 @@ from textual import events
 from textual.content import Content
 from textual.widgets import Static
 
+from ...core.plain import printable
 from ..actions import MODES, Action
 from ..glyphs import Glyphs
 
@@ -61,6 +62,7 @@ class KeyBar(Static):
         self.actions = [(mode, action) for mode, action in actions if action.bar]
         self.key = key
         self.disabled_names: set[str] = set()
+        self.reminder = ""
 
     def disable(self, names: set[str]) -> None:
         """Grey these actions."""
@@ -68,22 +70,36 @@ class KeyBar(Static):
             self.disabled_names = names
             self.refresh()
 
+    def remind(self, text: str) -> None:
+        """Say before the keys what holds until it is ended."""
+        if text != self.reminder:
+            self.reminder = text
+            self.refresh()
+
     def render(self) -> Content:
-        """As many keys as there is room for; the last two, help and quit, always."""
-        return Content("").join(content for _, content in self._fitting())
+        """The reminder, and as many keys as there is room for; the last two, help and quit, always."""
+        return Content("").join([self._reminder(), *(content for _, content in self._fitting())])
 
     def on_click(self, event: events.Click) -> None:
         """A click on a key's name is the key."""
-        left = event.x
+        left = event.x - len(self._reminder())
         for (mode, action), content in self._fitting():
             left -= len(content)
             if left < 0:
                 self.pressed(mode, action.name)
                 return
 
+    def _reminder(self) -> Content:
+        """At most half the line."""
+        if not self.reminder:
+            return Content("")
+        text = f" {printable(self.reminder)} "
+        room = self.size.width // 2
+        return Content.styled(text if len(text) <= room else text[: room - 1] + "…", "bold $text on $primary 30%")
+
     def _fitting(self) -> list[tuple[tuple[str, Action], Content]]:
         shown = [((mode, action), self._one(mode, action)) for mode, action in self.actions]
-        room = self.size.width - sum(len(content) for _, content in shown[-ALWAYS:])
+        room = self.size.width - len(self._reminder()) - sum(len(content) for _, content in shown[-ALWAYS:])
         fitting = []
         for key, content in shown[:-ALWAYS]:
             room -= len(content)

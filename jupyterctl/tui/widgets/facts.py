@@ -33,6 +33,13 @@ def heading(text: str) -> Content:
     return Content.styled(text, "bold $primary")
 
 
+def put(at: Static, text: Content) -> None:
+    """Let a widget show a text; where it does already, nothing is laid out and painted again."""
+    shown = at.content
+    if not (isinstance(shown, Content) and shown.plain == text.plain and shown.spans == text.spans):
+        at.update(text)
+
+
 class Facts(Static):
     """Labels and values as wide as there is room."""
 

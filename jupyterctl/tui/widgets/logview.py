@@ -9,6 +9,7 @@ from typing import Any
 from rich.highlighter import Highlighter
 from rich.text import Text
 from textual import events
+from textual.reactive import reactive
 from textual.widgets import Log
 
 from ...core.plain import tame
@@ -37,13 +38,15 @@ class Search(Highlighter):
 class LogView(Log):
     """Textual's log, fed with pieces of any size."""
 
+    following: reactive[bool] = reactive(default=True, repaint=False)
+    """Whether it stays at the end."""
+
     def __init__(self, glyphs: Glyphs, **kw: Any) -> None:
         super().__init__(highlight=True, max_lines=MOST_LINES, auto_scroll=False, **kw)
         self.search = Search()
         self.highlighter = self.search
         self.glyphs = glyphs
         self.wrap = False
-        self.following = True
         self.place: int | None = None
         """The line found last."""
         self._whole: deque[str] = deque(maxlen=MOST_LINES)

@@ -22,7 +22,7 @@ from ...core.progress import pictures
 from ...model import Event, Outline, Run
 from ...paths import tilde
 from ..glyphs import CELLS, Cell, bar, run
-from .facts import facts
+from .facts import facts, put
 from .preview import preview
 from .table import Column, Table
 
@@ -56,11 +56,14 @@ class Journal:
     def __init__(self) -> None:
         self.cells: dict[str, CellLine] = {}
         self.total = 0
+        self.seen = 0
+        """Events so far."""
         self._current: CellLine | None = None
 
     def take(self, event: Event) -> None:
         """One more event; a retry begins anew."""
         kind = event["event"]
+        self.seen += 1
         if kind == "started":
             self.cells, self.total, self._current = {}, event.get("cells", 0), None
         elif kind == "cell":
@@ -90,6 +93,10 @@ class RunView(Vertical, can_focus=False):
         self._follower: Worker[Any] | None = None
         self._timer: Any = None
         self._to_failure = False
+        self._shows: tuple[Any, ...] | None = None
+        """What the output is drawn from: drawing tables and pictures takes its time."""
+        self._place: tuple[Any, ...] | None = None
+        """For what it was scrolled to its beginning; of a failed cell to its end, where the exception stands."""
 
     @property
     def board(self) -> Dashboard:
@@ -124,9 +131,16 @@ class RunView(Vertical, can_focus=False):
         self._to_failure = True
         self._draw_cells()
 
+    def tick(self) -> None:
+        """Tell the time that has passed."""
+        if self._timer is None and self.is_on_screen:
+            put(self.query_one("#facts", Static), self._facts())
+            self.query_one("#cells", Table).renew()
+
     def on_resize(self) -> None:
-        """Wrap the lines and share the height out anew."""
-        self._draw()
+        """Wrap the lines and share the height out anew; what has just come into view is followed at once."""
+        if self._timer is None:
+            self._begin()
 
     def on_unmount(self) -> None:
         """Nobody looks any more."""
@@ -164,7 +178,7 @@ class RunView(Vertical, can_focus=False):
     # -- painting --------------------------------------------------------------------------------------------------
 
     def _draw(self) -> None:
-        self.query_one("#facts", Static).update(self._facts())
+        put(self.query_one("#facts", Static), self._facts())
         self._draw_cells()
 
     def _draw_cells(self) -> None:
@@ -232,8 +246,19 @@ class RunView(Vertical, can_focus=False):
 
     def _draw_output(self) -> None:
         cell: CellLine | None = self.query_one("#cells", Table).item
+        state = (self.outline, self.journal.seen, bool(self.result), self.size.width)
+        shows = None if cell is None else (cell.index, *state)
+        if shows == self._shows:
+            return
+        self._shows = shows
         text = Text() if cell is None else self._output(cell)
         self.query_one("#output-text", Static).update(text)
+        failed = cell is not None and cell.status == "error"
+        place = (self.outline and self.outline.id, cell and cell.index, failed, bool(self.result))
+        if place != self._place:
+            self._place = place
+            output = self.query_one("#output")
+            (output.scroll_end if failed else output.scroll_home)(animate=False)
 
     def _output(self, cell: CellLine) -> RenderableType:
         """What the result has of a cell; until there is one, what its events told."""

@@ -12,9 +12,10 @@ from textual.widgets import Static
 
 from ...core import words
 from ...errors import JupyterctlError
+from ...model import Facts
 from ...paths import tilde
 from ..glyphs import STYLES, Cell, server
-from .facts import facts, heading
+from .facts import facts, heading, put
 
 if TYPE_CHECKING:
     from ...core.profiles import Value
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 0.1
 """How long the cursor rests on a row before it is shown."""
+TOLD_SECONDS = 5.0
+"""How often a server's place is asked what it says of it, while it is looked at."""
 
 
 class ServerView(VerticalScroll, can_focus=True):
@@ -33,6 +36,8 @@ class ServerView(VerticalScroll, can_focus=True):
         super().__init__(**kw)
         self.status: Status | None = None
         self.values: list[Value] = []
+        self.told = Facts()
+        """What the place says of the server beside its state."""
         self._timer: Any = None
         self._read_for = ""
         """The server whose profile is shown, or will be."""
@@ -41,6 +46,10 @@ class ServerView(VerticalScroll, can_focus=True):
     def board(self) -> Dashboard:
         """The app."""
         return cast("Dashboard", self.app)
+
+    def on_mount(self) -> None:
+        """Ask again from time to time."""
+        self.set_interval(TOLD_SECONDS, self._ask)
 
     def compose(self) -> ComposeResult:
         """One text."""
@@ -57,18 +66,23 @@ class ServerView(VerticalScroll, can_focus=True):
         elif self._timer is None:
             self._rested()
 
-    def on_resize(self) -> None:
-        """Wrap the lines anew; one that has just come into view has not been drawn yet."""
+    def tick(self) -> None:
+        """Tell the ages of now."""
         if self._timer is None:
             self._rested()
+
+    def on_resize(self) -> None:
+        """Wrap the lines anew; one that has just come into view has not been drawn yet."""
+        self.tick()
 
     def _rested(self) -> None:
         self._timer = None
         if not self.is_on_screen:
             return
         if self.status is not None and self.status.name != self._read_for:
-            self.values, self._read_for = [], self.status.name
+            self.values, self.told, self._read_for = [], Facts(), self.status.name
             self.board.background(self._values(self.status.name))
+            self._ask()
         self._draw()
 
     async def _values(self, name: str) -> None:
@@ -83,17 +97,30 @@ class ServerView(VerticalScroll, can_focus=True):
             self.values = found
             self._draw()
 
+    def _ask(self) -> None:
+        """Have the place asked, if the server is seen and is known to have a way."""
+        if self.status is not None and self.is_on_screen and self.status.link.state and self.status.state != "stopped":
+            self.board.background(self._tell(self.status.name))
+
+    async def _tell(self, name: str) -> None:
+        try:
+            found = await self.board.sessions.ask(lambda session: session.facts(name))
+        except JupyterctlError:
+            return  # how the server is stands in its row
+        if self.status is not None and self.status.name == name and found != self.told:
+            self.told = found
+            self._draw()
+
     def _draw(self) -> None:
         text = Content("")
         if self.status is not None:
-            parts = [self._facts(self.status), self._phases(self.status.name), self._settings()]
+            parts = [self._facts(self.status), self._phases(self.status.name), self._events(), self._settings()]
             text = Content("\n\n").join(part for part in parts if part)
-        self.query_one("#text", Static).update(text)
+        put(self.query_one("#text", Static), text)
 
     def _facts(self, status: Status) -> Content:
-        kernels = status.health.kernels
-        busy = f"{kernels.busy} busy, {kernels.idle} idle" if kernels else ""
-        active = words.ago(kernels.last_activity) if kernels else ""
+        known, counts = status.health.kernels, kernels(status)
+        active = words.ago(known.last_activity) if known else ""
         pairs: list[tuple[str, Cell | str]] = [
             ("server", Cell(status.name, "strong")),
             ("state", server(status.state)),
@@ -107,10 +134,11 @@ class ServerView(VerticalScroll, can_focus=True):
             ("fix", Cell(status.fix or "", "warn")),
             ("way", status.health.way or ""),
             ("http", status.health.http or ""),
-            ("kernels", f"{busy}, last active {active}" if busy and active else busy),
+            ("kernels", f"{counts}, last active {active}" if active else counts),
             ("folder", tilde(Path(status.root)) if status.root else ""),
             ("since", f"{status.since} ({words.ago(status.since)})" if status.since else ""),
             ("version", f"JupyterLab {status.version}" if status.version else ""),
+            *self.told.values.items(),
         ]
         return facts(pairs, self.board.glyphs, self.size.width)
 
@@ -125,6 +153,11 @@ class ServerView(VerticalScroll, can_focus=True):
             lines.append(Content.styled(self.board.glyphs.draw(text), STYLES[glyph.tone]))
         return Content("\n").join(lines)
 
+    def _events(self) -> Content:
+        if not self.told.events:
+            return Content("")
+        return Content("\n").join([heading("Events"), *map(Content, self.told.events)])
+
     def _settings(self) -> Content:
         if not self.values:
             return Content("")
@@ -135,3 +168,12 @@ class ServerView(VerticalScroll, can_focus=True):
             name, origin = (f"{value.key:<20} ", STYLES["dim"]), (f"  {source}", STYLES["dim"])
             lines.append(Content.assemble(name, (value.text, tone), origin))
         return Content("\n").join(lines)
+
+
+def kernels(status: Status) -> str:
+    """How many kernels are busy and idle."""
+    known = status.health.kernels
+    if known is None:
+        return ""
+    counts = [f"{count} {word}" for count, word in ((known.busy, "busy"), (known.idle, "idle")) if count]
+    return ", ".join(counts) or "none"

@@ -1,13 +1,15 @@
 """A table of thousands of rows of which only those on screen are ever drawn.
 
-Rows are items under keys; `draw` makes an item's cells when its line is painted, so that filling costs nothing and a
-change of one item repaints one line. Columns share the width there is, and the least needed go first when it is short.
-Cells are plain text with a tone; markup in them means nothing.
+Rows are items under keys; `draw` makes an item's cells when its line is painted, so that filling costs nothing. Lines
+that look as before are not painted again, and a line that has been seen in the same look is not composed again. Columns
+share the width there is, and the least needed go first when it is short. Cells are plain text with a tone; markup in
+them means nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import wrap
 from typing import Any, ClassVar, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -25,6 +27,10 @@ from ..glyphs import Cell, Glyphs
 
 GAP = 2
 """Cells between columns."""
+MOST_LINES = 2000
+"""Composed lines that are kept."""
+NOTHING = Cell("")
+TONES = ("good", "bad", "warn", "busy", "dim", "strong")
 
 
 class Column(NamedTuple):
@@ -37,12 +43,22 @@ class Column(NamedTuple):
     right: bool = False
 
 
+class Look(NamedTuple):
+    """What a line shows; lines of the same look are the same."""
+
+    cells: tuple[Cell, ...] = ()
+    ground: str = "row"
+    """`row`, `cursor` or `head`."""
+    mark: bool = False
+    columns: bool = True
+    """False for a text that goes over all columns."""
+
+
 class Table(ScrollView, can_focus=True):
     """Rows with a cursor; `Moved` tells where it is, `Chosen` that enter or a second click was meant for a row."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "table--head", "table--cursor", "table--good", "table--bad", "table--warn", "table--busy", "table--dim",
-        "table--strong",
+        "table--head", "table--cursor", *(f"table--{tone}" for tone in TONES),
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
@@ -85,9 +101,16 @@ class Table(ScrollView, can_focus=True):
         self.keys: Sequence[str] = ()
         self.titles: dict[str, str] = {}
         """What is put behind a column's title, such as the sign of the sort."""
+        self._message = NOTHING
         self._cursor = 0
         self._widths: tuple[int, ...] = ()
-        self._tones: dict[str, Style] = {}
+        self._painted: dict[int, Look] = {}
+        """What stands in each line of the widget."""
+        self._lines: dict[Look, Strip] = {}
+        """Lines composed before, as wide and in such styles as now."""
+        self._styles: dict[str, Style] = {}
+        """Grounds and tones; empty until they are asked for again."""
+        self._composed_in: dict[str, Style] = {}
 
     @property
     def key(self) -> str | None:
@@ -99,27 +122,28 @@ class Table(ScrollView, can_focus=True):
         """What is under the cursor, None where there is no row."""
         return None if self.key is None else self.items[self.key]
 
-    def show(self, items: Mapping[str, Any], keys: Sequence[str]) -> None:
-        """Show these keys' items, in this order; the cursor stays on its key, or where it was."""
+    def show(self, items: Mapping[str, Any], keys: Sequence[str], message: Cell = NOTHING) -> None:
+        """Show these keys' items, in this order, or the message where there are none.
+
+        The cursor stays on its key, or where it was.
+        """
+        self._message = message
         before = self.key
         self.items, self.keys = items, keys
         if before is not None and (self._cursor >= len(keys) or keys[self._cursor] != before):
             self._cursor = keys.index(before) if before in keys else min(self._cursor, len(keys) - 1)
         self._cursor = max(0, self._cursor)
         self.virtual_size = Size(self.size.width, len(keys) + 1)
-        self.refresh()
         if self.key != before:
             self._reveal()
             self.post_message(self.Moved(self, self.key))
+        self.renew()
 
-    def put(self, key: str, item: Any) -> None:
-        """Change one item; its line alone is repainted."""
-        self.items = {**self.items, key: item} if key not in self.items else self.items
-        if isinstance(self.items, dict):
-            self.items[key] = item
-        if key in self.keys:
-            line = self.keys.index(key) + 1 - int(self.scroll_y)
-            self.refresh(Region(0, line, self.size.width, 1))
+    def renew(self) -> None:
+        """Repaint the lines that look otherwise by now; nobody says when one that tells the time does."""
+        for y in range(self.size.height):
+            if self._painted.get(y) != self._look(y):
+                self.refresh(Region(0, y, self.size.width, 1))
 
     def go(self, key: str) -> None:
         """Put the cursor on a key, if it is there."""
@@ -157,10 +181,9 @@ class Table(ScrollView, can_focus=True):
         index = max(0, min(index, len(self.keys) - 1))
         if index == self._cursor or not self.keys:
             return
-        before, self._cursor = self._cursor, index
+        self._cursor = index
         self._reveal()
-        for changed in (before, index):
-            self.refresh(Region(0, changed + 1 - int(self.scroll_y), self.size.width, 1))
+        self.renew()
         self.post_message(self.Moved(self, self.key))
 
     def _reveal(self) -> None:
@@ -176,42 +199,72 @@ class Table(ScrollView, can_focus=True):
         """Share the width out anew."""
         self.virtual_size = Size(event.size.width, len(self.keys) + 1)
         self._widths = _widths(self.columns, event.size.width - 2)
+        self._lines.clear()
+        self._painted.clear()
         self._reveal()
 
     def render_line(self, y: int) -> Strip:
         """One line: the titles stay on top."""
-        width = self.size.width
+        look = self._painted[y] = self._look(y)
+        styles = self._current_styles()
+        if look not in self._lines:
+            if len(self._lines) >= MOST_LINES:
+                self._lines.clear()
+            self._lines[look] = self._compose_line(look, styles)
+        return self._lines[look]
+
+    def _look(self, y: int) -> Look:
         if y == 0:
-            cells = [Cell(self.glyphs.draw(c.title + self.titles.get(c.title, ""))) for c in self.columns]
-            return self._strip(cells, self.get_component_rich_style("table--head"), width, plain=True)
+            return Look(tuple(Cell(c.title + self.titles.get(c.title, "")) for c in self.columns), "head")
+        if not self.keys:
+            return self._message_at(y)
         index = y - 1 + int(self.scroll_y)
         if index >= len(self.keys):
-            return Strip.blank(width, self.rich_style)
-        current = index == self._cursor and self.has_focus_within
-        style = self.get_component_rich_style("table--cursor") if current else self.rich_style
-        cells = [cell if isinstance(cell, Cell) else Cell(cell) for cell in self.draw(self.items[self.keys[index]])]
-        return self._strip(cells, style, width, plain=False, mark=index == self._cursor)
+            return Look()
+        cells = tuple(
+            cell if isinstance(cell, Cell) else Cell(cell) for cell in self.draw(self.items[self.keys[index]])
+        )
+        mark = index == self._cursor
+        return Look(cells, "cursor" if mark and self.has_focus_within else "row", mark)
 
-    def _strip(self, cells: Sequence[Cell], style: Style, width: int, *, plain: bool, mark: bool = False) -> Strip:
-        segments = [Segment(self.glyphs.draw("▸") if mark else " ", style)]
-        for column, cell, size in zip(self.columns, cells, self._widths, strict=False):
+    def _message_at(self, y: int) -> Look:
+        """A line of the message, which stands in the middle."""
+        room = max(1, self.size.width - 4)
+        lines = [piece for line in self._message.text.splitlines() for piece in wrap(line, room)]
+        at = y - max(1, (self.size.height - len(lines)) // 2)
+        text = lines[at].center(self.size.width - 1) if 0 <= at < len(lines) else ""
+        return Look((Cell(text, self._message.tone),), columns=False)
+
+    def _compose_line(self, look: Look, styles: Mapping[str, Style]) -> Strip:
+        ground = styles[look.ground]
+        segments = [Segment(self.glyphs.draw("▸") if look.mark else " ", ground)]
+        widths = self._widths if look.columns else (self.size.width - 1,)
+        rights = (column.right for column in self.columns)
+        for cell, size, right in zip(look.cells, widths, rights, strict=False):
             if size:
-                text = fitted(self.glyphs.draw(printable(cell.text)), size, right=column.right)
-                toned = style if plain or not cell.tone else style + self._tone(cell.tone)
-                segments += [Segment(text, toned), Segment(" " * GAP, style)]
-        return Strip(segments).adjust_cell_length(width, style)
+                text = fitted(self.glyphs.draw(printable(cell.text)), size, right=right)
+                toned = ground + styles[cell.tone] if cell.tone else ground
+                segments += [Segment(text, toned), Segment(" " * GAP, ground)]
+        return Strip(segments).adjust_cell_length(self.size.width, ground)
 
-    def _tone(self, tone: str) -> Style:
-        """The tone's own colour and weight; the ground is the line's."""
-        if tone not in self._tones:
-            style = self.get_component_rich_style(f"table--{tone}", partial=True)
-            self._tones[tone] = Style(color=style.color, bold=style.bold, dim=style.dim)
-        return self._tones[tone]
+    def _current_styles(self) -> Mapping[str, Style]:
+        """Grounds, and tones with their own colour and weight alone; lines in other styles are forgotten."""
+        if not self._styles:
+            for tone in TONES:
+                style = self.get_component_rich_style(f"table--{tone}", partial=True)
+                self._styles[tone] = Style(color=style.color, bold=style.bold, dim=style.dim)
+            for ground in ("head", "cursor"):
+                self._styles[ground] = self.get_component_rich_style(f"table--{ground}")
+            self._styles["row"] = self.rich_style
+            if self._styles != self._composed_in:
+                self._lines.clear()
+                self._composed_in = dict(self._styles)
+        return self._styles
 
     def notify_style_update(self) -> None:
-        """Other colours from now on."""
+        """Perhaps other colours from now on."""
         super().notify_style_update()
-        self._tones.clear()
+        self._styles.clear()
 
 
 def fitted(text: str, width: int, *, right: bool = False) -> str:

@@ -1,0 +1,137 @@
+"""Speaking with an engine through its SDK, and its failures in words.
+
+An engine that cannot be spoken to is `UnreachableError`, whatever the reason: what runs there goes on or not.
+"""
+
+from __future__ import annotations
+
+import grp
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+from ...errors import TargetError, UnreachableError
+from .where import Engine
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.errors import APIError
+    from docker.models.containers import Container
+
+ACT_SECONDS = 60.0
+"""How long an answer may take where something is done."""
+LOOK_SECONDS = 5.0
+"""And where an engine is only looked at."""
+_NOT_FOUND = 404
+_own = threading.local()
+
+
+def client(engine: Engine, seconds: float = ACT_SECONDS) -> DockerClient:
+    """A client of this thread, kept; UnreachableError where the engine does not answer."""
+    kept: dict[tuple[Engine, float], DockerClient] = _own.__dict__.setdefault("clients", {})
+    if (engine, seconds) not in kept:
+        kept[engine, seconds] = _connect(engine, seconds)
+    return kept[engine, seconds]
+
+
+def _connect(engine: Engine, seconds: float) -> DockerClient:
+    from docker import DockerClient
+    from docker.tls import TLSConfig
+
+    tls = None
+    if engine.tls:
+        names = (f"{engine.tls}/{name}.pem" for name in ("cert", "key", "ca"))
+        cert, key, authority = names
+        tls = TLSConfig(client_cert=(cert, key), ca_cert=authority if engine.verify else None, verify=engine.verify)
+    with words(engine):
+        return DockerClient(
+            base_url=engine.url,
+            version="auto",
+            timeout=cast(int, seconds),
+            tls=tls or False,
+            use_ssh_client=engine.url.startswith("ssh://"),
+        )
+
+
+def container(engine: Engine, name: str, seconds: float = LOOK_SECONDS) -> Container | None:
+    """A container as it is now, None where there is none; what is done with it has as many seconds."""
+    from docker.errors import APIError
+
+    with words(engine):
+        try:
+            return client(engine, seconds).containers.get(name)
+        except APIError as error:
+            if error.status_code == _NOT_FOUND or "no such container" in said(error):  # one that is being removed
+                return None
+            raise
+
+
+@contextmanager
+def words(engine: Engine) -> Iterator[None]:
+    """What the engine refuses is a TargetError, and what keeps it from answering an UnreachableError."""
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except APIError as error:
+        raise TargetError(f"the engine refuses: {said(error)}", hint_for(said(error))) from error
+    except (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError) as error:
+        raise unreachable(engine, error) from error
+
+
+def said(error: APIError) -> str:
+    """What the engine says, in one line."""
+    text = str(error.explanation or error)
+    return " ".join(text.removeprefix("Error response from daemon: ").split())
+
+
+def hint_for(text: str) -> str:
+    """What to do about what an engine refuses."""
+    if "could not select device driver" in text or "CDI" in text:
+        return "install the NVIDIA Container Toolkit at the engine, or leave `gpus` out"
+    if "network" in text and "not found" in text:
+        return "correct `network`; `docker network ls` lists those there are"
+    if "bind source path" in text or "no such file or directory" in text:
+        return "correct `workdir` or `mounts`: the engine looks for them on its own machine"
+    if "No space left" in text or "no space left" in text:
+        return "make room at the engine: docker system df shows what takes it"
+    return "see what it says of itself: docker info"
+
+
+def unreachable(engine: Engine, error: BaseException) -> UnreachableError:
+    """Why nothing is heard of it, and what to do."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, PermissionError) for cause in causes):
+        return UnreachableError(f"you may not use the engine at `{engine.url}`", _admission(engine))
+    if any(isinstance(cause, FileNotFoundError | ConnectionRefusedError) for cause in causes):
+        start = "start it (systemctl start docker), or name another one: engine" if engine.here else "start it there"
+        return UnreachableError(f"no engine listens at `{engine.url}` ({engine.source})", start)
+    if any(isinstance(cause, TimeoutError) or "timed out" in str(cause) for cause in causes):
+        return UnreachableError(
+            f"the engine at `{engine.url}` does not answer", "it may be busy, or the way to it down"
+        )
+    told = " ".join(str(causes[-1] or error).split())
+    return UnreachableError(f"the engine at `{engine.url}` cannot be spoken to: {told}", "look at it: docker info")
+
+
+def _admission(engine: Engine) -> str:
+    """How a person is let in: by the group that owns the socket."""
+    try:
+        assert engine.socket is not None  # noqa: S101 - a socket alone has an owner
+        group = grp.getgrgid(engine.socket.stat().st_gid).gr_name
+    except (AssertionError, OSError, KeyError):
+        return "have its administrator let you in"
+    return f"join its group and log in again: sudo usermod -aG {group} $USER"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that it was made of; the libraries wrap theirs in arguments as well."""
+    while error is not None:
+        yield error
+        for part in error.args:
+            if isinstance(part, BaseException):
+                yield from _causes(part)
+        error = error.__cause__ or error.__context__

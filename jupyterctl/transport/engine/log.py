@@ -1,0 +1,72 @@
+"""What a container has written, from a moment on.
+
+An engine knows no offsets, but stamps every message with the nanosecond it came at. The pieces of one long line are
+messages of one moment. Each message comes in a frame of its own, so that pieces are put together again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+NANO = 10**9
+SHORT_LINE = 16
+"""Bytes that a line of a log has at least, where so many lines are asked for that they make so many bytes."""
+_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d) ")
+Message = tuple[int, bytes]
+"""Its moment in nanoseconds since 1970, and what was written."""
+
+
+def frames(container: Container, moment: int = 0, **asked: Any) -> Any:
+    """The messages as the engine gives them, from the second of a moment on."""
+    since = {"since": moment // NANO} if moment >= NANO else {}
+    return container.logs(stream=True, timestamps=True, **{"follow": False, **since, **asked})
+
+
+def after(given: Iterable[bytes], moment: int, count: int = 0) -> Iterator[Message]:
+    r"""Those from a moment on, but for the first `count` of that moment itself.
+
+    >>> pieces = [b"2026-01-02T03:04:05.000000006Z " + part for part in (b"a", b"b", b"c\n")]
+    >>> [data for _, data in after(pieces, 1767323045000000006, 2)]
+    [b'c\n']
+    """
+    for frame in given:
+        when, data = split(frame)
+        if when == moment and count:
+            count -= 1
+        elif when >= moment:
+            yield when, data
+
+
+def split(frame: bytes) -> Message:
+    r"""A message's moment and its bytes.
+
+    >>> split(b"2026-01-02T03:04:05.000000006Z x\n")
+    (1767323045000000006, b'x\n')
+    >>> split(b"2026-01-02T04:04:05+01:00 x\n")
+    (1767323045000000000, b'x\n')
+    """
+    stamp = _STAMP.match(frame)
+    if stamp is None:
+        return 0, frame
+    zone = stamp[3].decode().replace("Z", "+00:00")
+    whole = datetime.fromisoformat(stamp[1].decode() + zone).astimezone(UTC)
+    return int(whole.timestamp()) * NANO + int((stamp[2] or b"0").ljust(9, b"0")), frame[stamp.end() :]
+
+
+def tail(container: Container, offset: int) -> tuple[bytes, int]:
+    """The log from an offset on, negative: about so many bytes from the end; and the offset to go on from.
+
+    The offsets of a lab's log are moments.
+    """
+    asked = {"tail": -offset // SHORT_LINE + 1} if offset < 0 else {}
+    parts, last = [], max(offset, 0) - 1
+    for when, data in after(frames(container, max(offset, 0), **asked), max(offset, 0)):
+        parts.append(data)
+        last = max(last, when)
+    return b"".join(parts), last + 1

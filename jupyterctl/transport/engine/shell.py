@@ -1,0 +1,150 @@
+"""A shell in a container, for a person: `python -m jupyterctl.transport.engine.shell ORDER`.
+
+ORDER is JSON: the engine, and either the container to enter, or what one is made of that is gone when the shell ends.
+The terminal's keys go through unchanged, and its size follows.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from . import images, recipe
+from .client import client, words
+from .where import of_handle
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+COMMAND = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh"]
+BLOCK = 1 << 16
+Resize = Callable[[int, int], object]
+
+
+def enter(api: DockerClient, order: dict[str, Any], *, terminal: bool) -> int:
+    """In a container that runs."""
+    made = api.api.exec_create(
+        order["container"], COMMAND, stdin=True, tty=terminal, workdir=order["root"] or None, environment=_terminal()
+    )
+    stream = api.api.exec_start(made["Id"], tty=terminal, socket=True)
+
+    def resize(rows: int, columns: int) -> None:
+        api.api.exec_resize(made["Id"], rows, columns)
+
+    _talk(stream, terminal=terminal, resize=resize)
+    return int(api.api.exec_inspect(made["Id"])["ExitCode"] or 0)
+
+
+def visit(api: DockerClient, order: dict[str, Any], *, terminal: bool) -> int:
+    """In one that is made for it."""
+    binds = [msgspec.convert(one, recipe.Bind) for one in order["binds"]]
+    made = api.containers.create(
+        order["image"],
+        COMMAND[1:],
+        entrypoint=COMMAND[:1],
+        mounts=recipe.mounts(binds),
+        environment={**order["env"], **_terminal()},
+        user=order["user"],
+        network_mode=order["network"],
+        working_dir=order["root"],
+        stdin_open=True,
+        tty=terminal,
+        labels={recipe.OWNER: order["owner"]},
+    )
+    try:
+        stream = made.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+        images.start(made, order["image"], COMMAND[0])
+        _talk(stream, terminal=terminal, resize=made.resize)
+        return int(made.wait()["StatusCode"])
+    finally:
+        made.remove(force=True, v=True)
+
+
+def _terminal() -> dict[str, str]:
+    return {"TERM": os.environ.get("TERM", "dumb")}
+
+
+def _talk(stream: Any, *, terminal: bool, resize: Resize) -> None:
+    """Until the shell ends: what is typed goes there, what it says comes here."""
+    link: socket.socket = getattr(stream, "_sock", stream)
+    link.setblocking(True)
+    with _raw(resize) if terminal else nullcontext():
+        out = _plain if terminal else _frames()
+        typing = True
+        while True:
+            ends: list[Any] = [link, 0] if typing else [link]
+            ready, _, _ = select.select(ends, [], [])
+            if 0 in ready:
+                typed = os.read(0, BLOCK)
+                typing = bool(typed)
+                if typed:
+                    link.sendall(typed)
+                else:
+                    link.shutdown(socket.SHUT_WR)
+            if link in ready:
+                data = link.recv(BLOCK)
+                if not data:
+                    return
+                for number, part in out(data):
+                    os.write(number, part)
+
+
+def _plain(data: bytes) -> Iterator[tuple[int, bytes]]:
+    yield 1, data
+
+
+def _frames() -> Callable[[bytes], Iterator[tuple[int, bytes]]]:
+    """Without a terminal the engine tells standard output and error apart, each piece behind a head of eight bytes."""
+    rest = b""
+
+    def split(data: bytes) -> Iterator[tuple[int, bytes]]:
+        nonlocal rest
+        rest += data
+        while len(rest) >= 8 and len(rest) >= 8 + (length := int.from_bytes(rest[4:8], "big")):  # noqa: PLR2004 - the head
+            yield rest[0] or 1, rest[8 : 8 + length]
+            rest = rest[8 + length :]
+
+    return split
+
+
+@contextmanager
+def _raw(resize: Resize) -> Iterator[None]:
+    """The terminal as it is, key by key; its size is told now and whenever it changes."""
+    before = termios.tcgetattr(0)
+
+    def follow(*_: object) -> None:
+        size = os.get_terminal_size()
+        with suppress(Exception):  # the shell may be over
+            resize(size.lines, size.columns)
+
+    tty.setraw(0)
+    signal.signal(signal.SIGWINCH, follow)
+    try:
+        follow()
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def main(text: str) -> int:
+    """The shell's exit code."""
+    order = msgspec.json.decode(text)
+    at = of_handle(order)
+    terminal = os.isatty(0) and os.isatty(1)
+    with words(at):
+        api = client(at)
+        return (enter if "container" in order else visit)(api, order, terminal=terminal)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,221 @@
+"""Asking a cluster's API, and what it refuses in words.
+
+Objects come and go as the API writes them, as JSON: the newest client speaks with the oldest servers that way, whatever
+either thinks must be there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ...errors import TargetError, UnreachableError
+
+LABEL = "jupyterctl"
+"""Prefix of our labels and annotations: `jupyterctl/run`, `jupyterctl/server`."""
+CONNECT_SECONDS, READ_SECONDS = 4.0, 30.0
+_FORBIDDEN = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
+)
+_UNAUTHORIZED, _FORBIDDEN_STATUS, _MISSING, _CONFLICT, _TOO_MANY, _SERVER = 401, 403, 404, 409, 429, 500
+
+
+class MissingError(TargetError):
+    """There is no such object."""
+
+
+class ConflictError(TargetError):
+    """There is one of that name already, or it has changed meanwhile."""
+
+
+class ForbiddenError(TargetError):
+    """The user may not do this."""
+
+
+class Cluster:
+    """A cluster as the kubeconfig tells it; nothing is asked of it before the first call."""
+
+    def __init__(self, kubeconfig: str | None = None, context: str | None = None, namespace: str | None = None) -> None:
+        self._kubeconfig = str(Path(kubeconfig).expanduser()) if kubeconfig else None
+        self._wanted = context
+        self._namespace = namespace
+
+    @property
+    def named(self) -> tuple[str | None, ...]:
+        """What tells this cluster and namespace from others, without looking at any file."""
+        return self._kubeconfig, self._wanted, self._namespace
+
+    def anew(self) -> Cluster:
+        """The same with nothing known: its kubeconfig, and logins that have run out, are read again."""
+        return Cluster(*self.named)
+
+    def contexts(self) -> list[str]:
+        """Names of the kubeconfig's contexts; none where there is no kubeconfig."""
+        from kubernetes import config
+        from kubernetes.config import ConfigException
+
+        try:
+            return [one["name"] for one in config.list_kube_config_contexts(self._kubeconfig)[0]]
+        except ConfigException:
+            return []
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, dict[str, Any]]:
+        """The client, and the context it is for; in a pod without a kubeconfig, that of its service account."""
+        from kubernetes import client, config
+        from kubernetes.config import ConfigException
+
+        try:
+            contexts, current = config.list_kube_config_contexts(self._kubeconfig)
+            chosen = next((one for one in contexts if one["name"] == self._wanted), None) if self._wanted else current
+            if chosen is None:
+                names = ", ".join(one["name"] for one in contexts)
+                raise TargetError(f"the kubeconfig has no context `{self._wanted}`", f"it has: {names}")
+            made = config.new_client_from_config(self._kubeconfig, chosen["name"])
+        except ConfigException as error:
+            try:
+                configuration = client.Configuration()
+                config.load_incluster_config(configuration)
+            except ConfigException:
+                raise TargetError(
+                    f"there is no cluster to be found: {error}", "name its kubeconfig in the profile, or set KUBECONFIG"
+                ) from error
+            made, chosen = client.ApiClient(configuration), {"name": "in-cluster", "context": {}}
+        made.configuration.retries = False
+        return client.ApiClient(made.configuration), chosen
+
+    @property
+    def client(self) -> Any:
+        """The SDK's client."""
+        return self._loaded[0]
+
+    @property
+    def context(self) -> str:
+        """Name of the context."""
+        return str(self._loaded[1]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that everything happens in."""
+        return self._namespace or str(self._loaded[1]["context"].get("namespace") or "default")
+
+    @cached_property
+    def core(self) -> Any:
+        """Pods, secrets, events."""
+        from kubernetes import client
+
+        return client.CoreV1Api(self.client)
+
+    @cached_property
+    def batch(self) -> Any:
+        """Jobs."""
+        from kubernetes import client
+
+        return client.BatchV1Api(self.client)
+
+    @cached_property
+    def apps(self) -> Any:
+        """StatefulSets."""
+        from kubernetes import client
+
+        return client.AppsV1Api(self.client)
+
+    @cached_property
+    def version(self) -> tuple[int, int]:
+        """Major and minor version of the server."""
+        from kubernetes import client
+
+        told = self.ask(client.VersionApi(self.client).get_code)["gitVersion"]
+        found = re.match(r"v?(\d+)\.(\d+)", told)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+    def ask(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """The JSON that a method of the SDK answers; see `raw` for what is raised."""
+        data = self.raw(method, *arguments, **named).data
+        return json.loads(data) if data else None
+
+    def raw(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """The response itself.
+
+        MissingError, ConflictError, ForbiddenError; UnreachableError where the API does not answer, or does not know
+        us any more; TargetError with its own words for anything else that it refuses.
+        """
+        import urllib3
+        from kubernetes.client.exceptions import ApiException
+
+        named.setdefault("_request_timeout", (CONNECT_SECONDS, READ_SECONDS))
+        try:
+            return method(*arguments, **named, _preload_content=False)
+        except ApiException as error:
+            raise self.refused(error.status or 0, _words(error.body) or str(error.reason)) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self.silent(error) from error
+
+    def refused(self, status: int, said: str) -> TargetError:
+        """What an answer that is none means."""
+        if status == _UNAUTHORIZED:
+            return UnreachableError(
+                f"the cluster `{self.context}` does not know you (any more)",
+                "log in to it again: a token may have expired",
+            )
+        if status == _FORBIDDEN_STATUS:
+            return self._forbidden(said)
+        if status == _MISSING:
+            return MissingError(said)
+        if status == _CONFLICT:
+            return ConflictError(said)
+        if status == _TOO_MANY or status >= _SERVER or not status:
+            return UnreachableError(f"the cluster `{self.context}` does not answer: {said}", "try again in a while")
+        return TargetError(f"the cluster refuses it: {said}", "correct the profile, or what it names")
+
+    def silent(self, error: Exception) -> UnreachableError:
+        """No answer at all."""
+        host = self.client.configuration.host
+        reason = getattr(error, "reason", None) or error
+        text = str(reason).rpartition(": ")[2] or type(error).__name__
+        return UnreachableError(f"the cluster `{self.context}` does not answer: {text}", f"can you reach {host}?")
+
+    def _forbidden(self, said: str) -> ForbiddenError:
+        """Which right is missing, and the Role that has it."""
+        found = _FORBIDDEN.search(said)
+        if found is None:
+            return ForbiddenError(f"the cluster `{self.context}` forbids it: {said}", "ask its owner")
+        what = found["resource"]
+        role = role_of([(found["group"], (what,), (found["verb"],))], self.namespace)
+        return ForbiddenError(
+            f"`{found['user']}` may not {found['verb']} {what} in the namespace `{self.namespace}` of `{self.context}`",
+            f"ask the cluster's owner for this Role, and a RoleBinding to it: {role}",
+        )
+
+
+Rule = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""An API group, resources, verbs."""
+
+
+def role_of(rules: Sequence[Rule], namespace: str) -> str:
+    """The Role with these rights, as YAML on one line.
+
+    >>> role_of([("", ("pods",), ("get",))], "lab")[-77:]
+    'namespace: lab}, rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]}'
+    """
+    given = [
+        f'{{apiGroups: ["{group}"], resources: [{", ".join(resources)}], verbs: [{", ".join(verbs)}]}}'
+        for group, resources, verbs in rules
+    ]
+    metadata = f"{{name: jupyterctl, namespace: {namespace}}}"
+    return (
+        f"{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {metadata}, rules: [{', '.join(given)}]}}"
+    )
+
+
+def _words(body: Any) -> str:
+    """What a refusal says."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+    try:
+        return str(json.loads(text).get("message") or text)
+    except (json.JSONDecodeError, AttributeError):
+        return text.strip()

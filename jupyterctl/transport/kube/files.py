@@ -1,0 +1,153 @@
+"""Files to and from a lab's pod, by commands of its own Python: an image need not have more than that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ...errors import TargetError
+from ...model import Listing
+from . import streams
+from .api import Cluster
+
+BLOCK = 1 << 20
+Progress = Callable[[int, int], object]
+
+LOOK = """
+import json, os, sys
+path = os.path.normpath(os.path.join(sys.argv[1], os.path.expanduser(sys.argv[2])))
+kind = "folder" if os.path.isdir(path) else "file" if os.path.exists(path) else ""
+files = []
+for root, _, names in os.walk(path):
+    for name in names:
+        whole = os.path.join(root, name)
+        if os.path.isfile(whole):
+            status = os.stat(whole)
+            files.append([os.path.relpath(whole, path), status.st_size, status.st_mtime])
+print(json.dumps({"path": path, "kind": kind, "files": files}))
+"""
+ARRANGE = """
+import json, os, sys
+wanted = json.loads(sys.stdin.buffer.read(int(sys.argv[1])))
+for folder in wanted["folders"]:
+    os.makedirs(folder, exist_ok=True)
+for path, time in wanted["times"].items():
+    os.utime(path, (time, time))
+for path in wanted["remove"]:
+    if os.path.lexists(path):
+        os.unlink(path)
+"""
+PUT = """
+import hashlib, os, sys
+path, left, digest, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+part, seen = path + "." + digest[:16] + ".part", hashlib.sha256()
+try:
+    with open(part, "wb") as file:
+        os.chmod(part, mode)
+        while left:
+            block = sys.stdin.buffer.read1(min(left, 1 << 20))
+            if not block:
+                sys.exit("it did not come whole")
+            file.write(block)
+            seen.update(block)
+            left -= len(block)
+    if seen.hexdigest() != digest:
+        sys.exit("it came damaged")
+    os.replace(part, path)
+except OSError as error:
+    sys.exit("%s: %s" % (path, error.strerror))
+finally:
+    if os.path.exists(part):
+        os.unlink(part)
+"""
+GET = """
+import hashlib, json, os, sys
+try:
+    file = open(sys.argv[1], "rb")
+except OSError as error:
+    sys.exit("%s: %s" % (sys.argv[1], error.strerror))
+out, seen, size = sys.stdout.buffer, hashlib.sha256(), os.fstat(file.fileno()).st_size
+out.write(b"%16d" % size)
+left = size
+while left:
+    block = file.read(min(left, 1 << 20))
+    if not block:
+        sys.exit("it has become shorter meanwhile")
+    seen.update(block)
+    out.write(block)
+    left -= len(block)
+out.write(seen.hexdigest().encode())
+"""
+_HEAD, _DIGEST = 16, 64
+
+
+class Files:
+    """The files of one pod, by its Python."""
+
+    def __init__(self, cluster: Cluster, pod: str, python: str, folder: str) -> None:
+        self._cluster, self._pod, self._python, self._folder = cluster, pod, python, folder
+
+    def look(self, path: str) -> Listing:
+        """What a path leads to; a relative one starts at the lab's folder."""
+        told = streams.run(self._cluster, self._pod, [self._python, "-c", LOOK, self._folder, path])
+        return msgspec.json.decode(told, type=Listing)
+
+    def arrange(self, folders: Sequence[str], times: Mapping[str, float], remove: Sequence[str]) -> None:
+        """Make folders, set times, remove files."""
+        asked = json.dumps({"folders": list(folders), "times": dict(times), "remove": list(remove)}).encode()
+        command = [self._python, "-c", ARRANGE, str(len(asked))]
+        streams.send(self._cluster, self._pod, command, iter([asked]), lambda _: None)
+
+    def put(self, source: Path, destination: str, progress: Progress) -> None:
+        """Copy a file there, in place at once."""
+        status = source.stat()
+        with source.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        mode = status.st_mode & 0o700 or 0o600
+        command = [self._python, "-c", PUT, destination, str(status.st_size), digest, str(mode)]
+        try:
+            streams.send(
+                self._cluster, self._pod, command, _blocks(source), lambda done: progress(done, status.st_size)
+            )
+        except TargetError as error:
+            raise type(error)(f"`{source}` did not arrive: {error.message}", error.hint or "try again") from error
+
+    def get(self, source: str, destination: Path, progress: Progress) -> None:
+        """Copy a file here, in place at once, checked against the digest that is made there."""
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        partial = destination.with_name(f".{destination.name}.part")
+        try:
+            with partial.open("wb") as file:
+                self._fetch(source, file, progress)
+            partial.replace(destination)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _fetch(self, source: str, file: Any, progress: Progress) -> None:
+        running = streams.Command(self._cluster, self._pod, [self._python, "-c", GET, source])
+        seen, rest, size, done = hashlib.sha256(), b"", -1, 0
+        for data in running.output():
+            rest += data
+            if size < 0 and len(rest) >= _HEAD:
+                size, rest = int(rest[:_HEAD]), rest[_HEAD:]
+            if size >= 0:
+                part, rest = rest[: size - done], rest[size - done :]
+                file.write(part)
+                seen.update(part)
+                done += len(part)
+                progress(done, size)
+        running.result()
+        if rest[:_DIGEST].decode("ascii", "replace") != seen.hexdigest():
+            raise TargetError(f"`{source}` came back damaged", "try again; it may have changed meanwhile")
+
+
+def _blocks(source: Path) -> Iterator[bytes]:
+    with source.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block

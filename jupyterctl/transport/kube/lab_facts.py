@@ -1,0 +1,104 @@
+"""What a cluster says of a lab beside its state: its image, its pod and node, what it uses, what happened to it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from ...errors import TargetError
+from ...model import Facts
+from . import lab_state
+from .api import Cluster
+from .lab_state import Lab
+
+EVENTS = 8
+"""How many are shown."""
+Object = dict[str, Any]
+_UNITS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+MIB = 2**20
+
+
+def facts(cluster: Cluster, lab: Lab) -> Facts:
+    """All of it; what the cluster does not know, or tell us, is left out."""
+    pod = lab.pod
+    template = lab.set["spec"]["template"]["spec"]["containers"][0]
+    values = {"image": template["image"]}
+    if pod is not None:
+        values |= {"pod": pod["metadata"]["name"], "node": pod["spec"].get("nodeName", ""), "restarts": _restarts(lab)}
+        values |= _used(_metrics(cluster, pod), template["resources"])
+    claims = lab.set["spec"].get("volumeClaimTemplates") or []
+    values |= {"volume": _volume(claims[0], lab)} if claims else {}
+    told = lab_state.events(cluster, lab.set, pod)[-EVENTS:]
+    return Facts(values={key: value for key, value in values.items() if value}, events=tuple(map(_event, told)))
+
+
+def _restarts(lab: Lab) -> str:
+    """How often its container has been started again, and why the last time."""
+    if not lab.restarts:
+        return "0"
+    how = lab.died or {}
+    return f"{lab.restarts}, the last one after {how.get('reason', '?')} ({how.get('exitCode', '?')})"
+
+
+def _volume(claim: Object, lab: Lab) -> str:
+    name = f"{claim['metadata']['name']}-{lab.set['metadata']['name']}-0"
+    return f"{name}, {claim['spec']['resources']['requests']['storage']}"
+
+
+def _metrics(cluster: Cluster, pod: Object) -> Object:
+    """What its container uses, as the metrics API has it; nothing where there is none."""
+    from kubernetes import client
+
+    with suppress(TargetError, StopIteration):
+        found = cluster.ask(
+            client.CustomObjectsApi(cluster.client).get_namespaced_custom_object,
+            "metrics.k8s.io",
+            "v1beta1",
+            cluster.namespace,
+            "pods",
+            pod["metadata"]["name"],
+        )
+        used: Object = next(one["usage"] for one in found["containers"] if one["name"] == "main")
+        return used
+    return {}
+
+
+def _used(usage: Object, asked: Object) -> dict[str, str]:
+    """What is used of what may be.
+
+    >>> _used({"cpu": "31250000n", "memory": "215040Ki"}, {"limits": {"memory": "512Mi"}, "requests": {"cpu": "500m"}})
+    {'cpu': '0.03, 0.50 reserved', 'memory': '210 MiB of 512 MiB'}
+    """
+    limits, requests = asked.get("limits", {}), asked.get("requests", {})
+    made = {}
+    if "cpu" in usage:
+        most = f" of {quantity(limits['cpu']):.2f}" if "cpu" in limits else ""
+        reserved = f", {quantity(requests['cpu']):.2f} reserved" if "cpu" in requests else ""
+        made["cpu"] = f"{quantity(usage['cpu']):.2f}{most}{reserved}"
+    if "memory" in usage:
+        most = f" of {quantity(limits['memory']) / MIB:.0f} MiB" if "memory" in limits else ""
+        made["memory"] = f"{quantity(usage['memory']) / MIB:.0f} MiB{most}"
+    return made
+
+
+def quantity(text: str) -> float:
+    """The number that the API writes with a unit.
+
+    >>> quantity("31250000n"), quantity("2Gi"), quantity("1.5")
+    (0.03125, 2147483648.0, 1.5)
+    """
+    if text[-2:] in _BINARY:
+        return float(text[:-2]) * _BINARY[text[-2:]]
+    if text[-1:] in _UNITS and not text[-1:].isdigit():
+        return float(text[:-1]) * _UNITS[text[-1:]]
+    return float(text)
+
+
+def _event(event: Object) -> str:
+    """When, what, and how often: `12:30:05 Warning FailedMount: …`."""
+    count = event.get("count") or 1
+    times = f" ({count} times)" if count > 1 else ""
+    mood = "" if event.get("type") == "Normal" else f"{event.get('type')} "
+    said = " ".join(str(event.get("message", "")).split())
+    return f"{lab_state.when(event)[11:19]} {mood}{event.get('reason', '')}: {said}{times}"

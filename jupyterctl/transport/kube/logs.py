@@ -1,0 +1,120 @@
+"""A pod's log, followed through every loss of the way, each line once.
+
+The log of a run is its journal, so the place of a line is known by its number: after a loss the log is read again from
+where the node has it, and what was there already is passed over.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import suppress
+from typing import Any
+
+from ...errors import TargetError
+from .api import CONNECT_SECONDS, Cluster
+
+_NUMBER = re.compile(rb'\{"seq": ?(\d+)')
+SILENCE_SECONDS = 300.0
+"""A stream that brings nothing for so long is opened anew; a run that lives says so every ten seconds."""
+CHUNK = 1 << 16
+
+
+class Log:
+    """One pod's."""
+
+    def __init__(self, cluster: Cluster, pod: str) -> None:
+        self._cluster = cluster
+        self._pod = pod
+        self._lock = threading.Lock()
+        self._data = bytearray()
+        self._stream: Any = None
+        self._following: threading.Thread | None = None
+        self.complete = False
+        """Whether it was read when nothing more could come."""
+        self.cut = False
+        """Whether the node has thrown its beginning away."""
+
+    def data(self) -> bytes:
+        """Whole lines, as far as they have come."""
+        with self._lock:
+            return bytes(self._data)
+
+    def read(self, *, last: bool) -> None:
+        """Read all there is; `last`: the pod is over, so that this is all there will be."""
+        if self.complete:
+            return
+        got = self._cluster.raw(
+            self._cluster.core.read_namespaced_pod_log, self._pod, self._cluster.namespace, container="main"
+        ).data
+        self._merge(got)
+        self.complete = last
+
+    def follow(self) -> None:
+        """Have a thread bring what comes, unless one does."""
+        if self.complete or (self._following and self._following.is_alive()):
+            return
+        self._following = threading.Thread(target=self._follow, name="pod-log", daemon=True)
+        self._following.start()
+
+    def close(self) -> None:
+        """Follow no longer."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with suppress(Exception):
+                stream.close()
+
+    def _follow(self) -> None:
+        with suppress(TargetError, Exception):
+            self._stream = self._cluster.raw(
+                self._cluster.core.read_namespaced_pod_log,
+                self._pod,
+                self._cluster.namespace,
+                container="main",
+                follow=True,
+                _request_timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
+            )
+            got = bytearray()
+            joined = False
+            while data := self._stream.read1(CHUNK):
+                got += data
+                joined = self._take(got, joined=joined)
+
+    def _take(self, got: bytearray, *, joined: bool) -> bool:
+        """Take in what a stream has brought since its beginning; whether it goes on where we are."""
+        end = got.rfind(b"\n") + 1
+        with self._lock:
+            have = len(self._data)
+            if joined or (end >= have and got.startswith(self._data)):
+                self._data += got[have:end]
+                return True
+            if end < have and self._data.startswith(got[:end]):
+                return False
+        self._merge(bytes(got[:end]))
+        return False
+
+    def _merge(self, got: bytes) -> None:
+        """Take in a log that was read from its beginning, or from where the node still has it."""
+        whole = got[: got.rfind(b"\n") + 1]
+        with self._lock:
+            if whole.startswith(self._data):
+                self.cut = bool(whole) and number(whole) not in (0, None) and not self._data
+                self._data[:] = whole
+            elif not self._data.startswith(whole):
+                last = _last_number(self._data)
+                for line in whole.splitlines(keepends=True):
+                    found = number(line)
+                    if line.startswith(b"=") or (found is not None and found > last):
+                        self._data += line
+                        last = last if found is None else found
+
+
+def number(line: bytes) -> int | None:
+    """The number of a journal's line."""
+    found = _NUMBER.match(line)
+    return int(found[1]) if found else None
+
+
+def _last_number(data: bytes | bytearray) -> int:
+    found = _NUMBER.findall(data)
+    return int(found[-1]) if found else -1

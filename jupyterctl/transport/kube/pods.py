@@ -1,0 +1,138 @@
+"""How pods are, in words: why one does not start, and how one ended that could not say so itself.
+
+All of it is read off objects as the API tells them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ...model import Fate, RunState
+
+Object = dict[str, Any]
+
+PULLS = {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"}
+CONFIGURATION = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+AT_ONCE = {"InvalidImageName", "ErrImageNeverPull"}
+"""What waiting cannot mend."""
+PATIENCE_SECONDS = 20.0
+"""How long a pod may be refused its image or its configuration before that is believed."""
+NOT_STARTED = {"ContainerCannotRun", "StartError", "CreateContainerError"}
+
+
+def phase(pod: Object) -> str:
+    """`Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`."""
+    return str(pod.get("status", {}).get("phase", "Unknown"))
+
+
+def over(pod: Object) -> bool:
+    """Whether nothing of it runs any more."""
+    return phase(pod) in {"Succeeded", "Failed"}
+
+
+def main(pod: Object) -> Object:
+    """The status of its container, empty before there is one."""
+    statuses = pod.get("status", {}).get("containerStatuses") or [{}]
+    return next((one for one in statuses if one.get("name") == "main"), statuses[0])
+
+
+def condition(of: Object, name: str) -> Object:
+    """A condition of an object, empty where it has none of that name."""
+    found = of.get("status", {}).get("conditions") or []
+    return next((one for one in found if one.get("type") == name), {})
+
+
+def age(moment: str | None) -> float:
+    """Seconds since a time of the API's."""
+    if not moment:
+        return 0.0
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+
+
+def pending(pod: Object, events: Sequence[Object] = ()) -> str:
+    """Why a pod's container does not run yet; empty where it does."""
+    if phase(pod) != "Pending":
+        return ""
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return f"no node takes it: {scheduled.get('message', scheduled.get('reason', ''))}"
+    waiting = main(pod).get("state", {}).get("waiting") or {}
+    reason = waiting.get("reason", "")
+    if reason in PULLS | AT_ONCE:
+        return f"the image `{_image(pod)}` cannot be pulled: {_sentence(waiting)}"
+    if reason in CONFIGURATION:
+        return f"its container cannot be made: {_sentence(waiting)}"
+    warned = [event for event in events if event.get("type") == "Warning"]
+    if warned:
+        return f"{warned[-1].get('reason', '')}: {_sentence(warned[-1])}"
+    return "its image is pulled, or its container made" if scheduled else "it waits for a node"
+
+
+def hopeless(pod: Object) -> Fate | None:
+    """The end of a pod that will never start; None while it may."""
+    waiting = main(pod).get("state", {}).get("waiting") or {}
+    reason = waiting.get("reason", "")
+    began = pod.get("status", {}).get("startTime")
+    if reason in AT_ONCE or (reason in PULLS | CONFIGURATION and age(began) > PATIENCE_SECONDS):
+        return Fate(state=RunState.FAILED, name=reason, value=pending(pod))
+    return None
+
+
+def unscheduled(pod: Object, seconds: float) -> Fate | None:
+    """The end of a pod that has waited so long, for a node or for its container."""
+    if phase(pod) != "Pending" or age(pod["metadata"].get("creationTimestamp")) <= seconds:
+        return None
+    name = "Unschedulable" if condition(pod, "PodScheduled").get("status") == "False" else "NotStarted"
+    return Fate(state=RunState.FAILED, name=name, value=f"not started within {seconds:.0f} s: {pending(pod)}")
+
+
+def ended(pod: Object) -> Fate:  # noqa: PLR0911 - one for each way to end
+    """How a pod ended that left no last word."""
+    status = pod.get("status", {})
+    reason = status.get("reason", "")
+    over = main(pod).get("state", {}).get("terminated") or {}
+    if reason == "Evicted":
+        return Fate(state=RunState.LOST, name="Evicted", value=f"the node evicted the pod: {status.get('message', '')}")
+    if reason == "DeadlineExceeded":
+        return Fate(state=RunState.TIMED_OUT, name="DeadlineExceeded", value="the pod ran longer than it may")
+    if reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"}:
+        return Fate(state=RunState.LOST, name="NodeLost", value=f"the node went: {status.get('message', reason)}")
+    if over.get("reason") == "OOMKilled":
+        limit = memory(pod)
+        value = f"the pod ran into its memory limit{f' of {limit}' if limit else ''}"
+        return Fate(state=RunState.KERNEL_DIED, name="OutOfMemory", value=value)
+    if over.get("reason") in NOT_STARTED:
+        return Fate(state=RunState.FAILED, name=over["reason"], value=f"the image cannot run it: {_sentence(over)}")
+    if over:
+        how = f"exit code {over.get('exitCode')}" if not over.get("signal") else f"signal {over['signal']}"
+        return Fate(state=RunState.LOST, name="Lost", value=f"its container ended with {how} and left no last word")
+    return Fate(state=RunState.LOST, name="PodGone", value="its pod is gone")
+
+
+def memory(pod: Object) -> str:
+    """The memory limit of its container."""
+    containers = pod.get("spec", {}).get("containers") or [{}]
+    return str((containers[0].get("resources", {}).get("limits") or {}).get("memory", ""))
+
+
+def of_job(job: Object | None, pods: Sequence[Object]) -> Fate:
+    """How a run ended whose pods cannot say."""
+    failed = condition(job or {}, "Failed")
+    if failed.get("reason") == "DeadlineExceeded":
+        return Fate(state=RunState.TIMED_OUT, name="DeadlineExceeded", value="the job ran longer than it may")
+    if pods:
+        return hopeless(pods[-1]) or ended(pods[-1])
+    if job is None:
+        value = "its job was deleted, by somebody or because its time was over"
+        return Fate(state=RunState.LOST, name="JobDeleted", value=value)
+    return Fate(state=RunState.LOST, name="PodGone", value="its pod was deleted, and none has taken its place")
+
+
+def _image(pod: Object) -> str:
+    return str(pod.get("spec", {}).get("containers", [{}])[0].get("image", ""))
+
+
+def _sentence(told: Object) -> str:
+    return " ".join(str(told.get("message") or told.get("reason") or "").split())

@@ -1,0 +1,304 @@
+"""Runs in pods: each is a Job, found by its label, and needs nothing of this machine once it is submitted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ...errors import TargetError, UnreachableError, UsageError
+from ...model import Bundle, Fate, Needs, Plan, Profile, Run, duration
+from .. import contained
+from ..contained import storage
+from . import job, pods, podspec, streams
+from .api import Cluster, ForbiddenError, MissingError
+from .watching import Watch
+
+READ = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
+DIGEST = """
+import hashlib, sys
+digest = hashlib.sha256()
+with open(sys.argv[1], "rb") as file:
+    for block in iter(lambda: file.read(1 << 20), b""):
+        digest.update(block)
+print(digest.hexdigest())
+"""
+RECEIVE = """
+import os, sys
+left = int(sys.argv[2])
+with open(sys.argv[1] + ".part", "wb") as file:
+    while left:
+        block = sys.stdin.buffer.read1(min(left, 1 << 20))
+        if not block:
+            sys.exit("the file did not come whole")
+        file.write(block)
+        left -= len(block)
+os.replace(sys.argv[1] + ".part", sys.argv[1])
+"""
+TERMINATE = "import os, signal; os.kill(1, signal.SIGTERM)"
+KILL_SECONDS = 30.0
+"""How long a cluster may take to end what was killed."""
+POLL_SECONDS = 0.2
+BLOCK = 1 << 20
+
+
+class Runs:
+    """The run half of the Target protocol."""
+
+    profile: Profile
+    settings: Any
+    cluster: Cluster
+
+    def plan(self, needs: Needs) -> Plan:
+        """In the profile's image; what that has is known there alone, and looked at before the first cell."""
+        if needs.language != "python" and needs.kernel == "auto":
+            raise UsageError(f"the notebook speaks {needs.language}", "name a kernel of the image with --kernel")
+        where = f"{self.settings.image} in {self.cluster.namespace} of {self.cluster.context}"
+        notices: tuple[str, ...] = ()
+        if not self.settings.storage:
+            kept = f"the cluster keeps the run and its result for {self.settings.keep} after its end"
+            notices = (f"{kept}: look at it by then, or name a `storage` in the profile",)
+        launch = {"kernel": needs.kernel, "lack": list(needs.imports)}
+        return Plan(place=where, reason="the profile's image", launch=launch, notices=notices)
+
+    def handle(self, run: Run) -> dict[str, str]:
+        """Which Job of which cluster."""
+        place = {"context": self.cluster.context, "namespace": self.cluster.namespace}
+        return {**place, "job": job.name_of(run.id), "run": run.id}
+
+    def _at(self, handle: dict[str, str]) -> Cluster:
+        """The cluster that the run is in, whatever the current context is now."""
+        if handle["context"] == self.cluster.context and handle["namespace"] == self.cluster.namespace:
+            return self.cluster
+        return Cluster(self.settings.kubeconfig, handle["context"], handle["namespace"])
+
+    def _watch(self, handle: dict[str, str]) -> Watch:
+        watches = self.__dict__.setdefault("_watches", {})
+        if handle["run"] not in watches:
+            watches[handle["run"]] = Watch(self._at(handle), handle["run"], duration(self.settings.start_timeout))
+        found: Watch = watches[handle["run"]]
+        return found
+
+    # -- before ------------------------------------------------------------------------------------------------------
+
+    def manifest(self, run: Run, bundle: Bundle, plan: Plan) -> str:
+        """What `submit` would create, as YAML; secrets' contents are left out."""
+        import yaml
+
+        with tempfile.TemporaryDirectory() as folder:
+            luggage = job.pack(run, bundle, plan, self.settings, Path(folder))
+        secrets = job.secrets(run, luggage)
+        for secret, piece in zip(secrets, luggage.pieces, strict=True):
+            secret["data"] = {name: f"({len(piece)} bytes)" for name in secret["data"]}
+        made = [*secrets, job.job(run, bundle, self.settings, len(secrets))]
+        for each in made:
+            each["metadata"]["namespace"] = self.cluster.namespace
+        return "".join(f"---\n{yaml.safe_dump(each, sort_keys=False)}" for each in made)
+
+    def submit(self, run: Run, bundle: Bundle, plan: Plan) -> None:
+        """Create the Job and what belongs to it; what is large is sent into its pod, which waits for it."""
+        cluster = self._at(run.handle)
+        with tempfile.TemporaryDirectory() as folder:
+            luggage = job.pack(run, bundle, plan, self.settings, Path(folder))
+            if luggage.later is not None and self.settings.storage:
+                storage.put(luggage.later, job.body_in_storage(run.id, self.settings))
+            secrets = job.secrets(run, luggage)
+            for secret in secrets:
+                cluster.ask(cluster.core.create_namespaced_secret, cluster.namespace, secret)
+            manifest = job.job(run, bundle, self.settings, len(secrets))
+            try:
+                made = cluster.ask(cluster.batch.create_namespaced_job, cluster.namespace, manifest)
+            except TargetError:
+                self._remove_secrets(cluster, run.id)
+                raise
+            self._own(cluster, made, secrets)
+            if luggage.later is not None and not self.settings.storage:
+                self._send(run, luggage.later)
+
+    @staticmethod
+    def _own(cluster: Cluster, owner: dict[str, Any], secrets: list[dict[str, Any]]) -> None:
+        """Have the Secrets go with the Job."""
+        identity = {"name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+        reference = {"apiVersion": "batch/v1", "kind": "Job", **identity, "blockOwnerDeletion": False}
+        for secret in secrets:
+            patch = {"metadata": {"ownerReferences": [reference]}}
+            cluster.ask(cluster.core.patch_namespaced_secret, secret["metadata"]["name"], cluster.namespace, patch)
+
+    def _send(self, run: Run, archive: Path) -> None:
+        """Bring the rest into the pod as soon as its container runs."""
+        watch = self._watch(run.handle)
+        while (pod := watch.running()) is None:
+            watch.look()
+            stuck = watch.stuck()
+            if stuck is not None or (watch.job is None and not watch.pods):
+                fate = stuck or watch.fate()
+                self._delete(watch.cluster, run.handle, wait=False)
+                raise TargetError(fate.value, f"look at it: jupyterctl doctor {self.profile.name}")
+            time.sleep(POLL_SECONDS)
+        self._settle_in(watch, pod["metadata"]["name"], archive)
+
+    def _settle_in(self, watch: Watch, pod: str, archive: Path) -> None:
+        arriving, there = (f"{contained.RUN}/{name}" for name in (contained.ARRIVING, contained.ARCHIVE))
+        size = str(archive.stat().st_size)
+        with archive.open("rb") as file:
+            blocks = iter(lambda: file.read(BLOCK), b"")
+            command = [self.settings.python, "-c", RECEIVE, arriving, size]
+            streams.send(watch.cluster, pod, command, blocks, lambda _: None)
+        move = [self.settings.python, "-c", "import os, sys; os.replace(*sys.argv[1:])", arriving, there]
+        streams.run(watch.cluster, pod, move)
+
+    # -- meanwhile ---------------------------------------------------------------------------------------------------
+
+    def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
+        """The journal out of the pods' logs; when they are gone, out of the storage."""
+        watch = self._watch(handle)
+        data, gone = watch.journal(offset)
+        if gone and not watch.pods and self.settings.storage:
+            with tempfile.TemporaryDirectory() as folder, suppress(FileNotFoundError):
+                file = Path(folder) / "events.jsonl"
+                self._out_of_storage(handle, file.name, file)
+                return file.read_bytes()[offset:], gone
+        return data, gone
+
+    def pending(self, handle: dict[str, str]) -> str:
+        """Why it has not started, in the cluster's words."""
+        return self._watch(handle).pending()
+
+    def fate(self, handle: dict[str, str]) -> Fate | None:
+        """How it ended, as the cluster tells it."""
+        return self._watch(handle).fate()
+
+    def cancel(self, handle: dict[str, str], grace: float | None) -> None:
+        """Have the run's first process end it; after `grace` seconds, or where it has not begun, delete the Job."""
+        watch = self._watch(handle)
+        watch.look(anew=True)
+        pod = watch.running()
+        if grace == 0 or pod is None:
+            if not all(pods.over(one) for one in watch.pods) or not watch.pods:
+                self._delete(watch.cluster, handle, wait=pod is not None)
+            return
+        self._ask_to_end(watch, pod)
+        if grace is None:
+            return
+        deadline = time.monotonic() + grace
+        while time.monotonic() < deadline:
+            watch.look(anew=True)
+            if watch.running() is None or contained_over(watch):
+                return
+            time.sleep(POLL_SECONDS)
+        self._delete(watch.cluster, handle)
+
+    def _ask_to_end(self, watch: Watch, pod: dict[str, Any]) -> None:
+        """SIGTERM to the first process; a Job that would try again must not."""
+        if watch.again:
+            patch = {"spec": {"backoffLimit": 0}}
+            cluster = watch.cluster
+            cluster.ask(cluster.batch.patch_namespaced_job, job.name_of(watch.run_id), cluster.namespace, patch)
+        streams.run(watch.cluster, pod["metadata"]["name"], [self.settings.python, "-c", TERMINATE])
+
+    @staticmethod
+    def _delete(cluster: Cluster, handle: dict[str, str], *, wait: bool = True) -> None:
+        """Remove the Job and all that belongs to it; wait until its pods are gone, where one of them executes."""
+        with suppress(MissingError):
+            cluster.ask(
+                cluster.batch.delete_namespaced_job,
+                handle["job"],
+                cluster.namespace,
+                body={"propagationPolicy": "Background"},
+            )
+        with suppress(MissingError, ForbiddenError):  # who may not do this waits until they end by themselves
+            cluster.ask(
+                cluster.core.delete_collection_namespaced_pod,
+                cluster.namespace,
+                label_selector=podspec.selector(run=handle["run"]),
+                grace_period_seconds=1,
+            )
+        deadline = time.monotonic() + (KILL_SECONDS if wait else 0.0)
+        watch = Watch(cluster, handle["run"], 0)
+        while time.monotonic() < deadline:
+            watch.look(anew=True)
+            if not watch.pods:
+                return
+            time.sleep(POLL_SECONDS)
+
+    # -- afterwards --------------------------------------------------------------------------------------------------
+
+    def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
+        """Out of the pod's log where it was printed, out of the pod where it waits, else out of the storage."""
+        watch = self._watch(handle)
+        watch.look(anew=True)
+        printed = watch.printed()
+        if name in printed.files:
+            return _write(printed.files[name], destination)
+        if self.settings.storage and (printed.stored or watch.pod is None):
+            return self._out_of_storage(handle, name, destination)
+        pod = watch.running()
+        if pod is None:
+            raise FileNotFoundError(name)
+        digest = self._out_of_pod(watch.cluster, pod["metadata"]["name"], name, destination)
+        if printed.waits is not None and name == contained.LAST:
+            self._let_go(watch.cluster, pod["metadata"]["name"])
+        return digest
+
+    def _out_of_pod(self, cluster: Cluster, pod: str, name: str, destination: Path) -> str:
+        path = f"{contained.RUN}/{name}"
+        try:
+            digest = streams.run(cluster, pod, [self.settings.python, "-c", DIGEST, path]).decode().strip()
+        except UnreachableError:
+            raise
+        except TargetError as error:
+            raise FileNotFoundError(name) from error
+        temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
+        command = streams.Command(cluster, pod, [self.settings.python, "-c", READ, path])
+        try:
+            with temporary.open("wb") as file:
+                for block in command.output():
+                    file.write(block)
+            temporary.replace(destination)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return digest
+
+    def _let_go(self, cluster: Cluster, pod: str) -> None:
+        """Everything is fetched: the pod need not wait."""
+        path = f"{contained.RUN}/{contained.COLLECTED}"
+        with suppress(TargetError):
+            streams.run(cluster, pod, [self.settings.python, "-c", "import sys; open(sys.argv[1], 'w')", path])
+
+    def _out_of_storage(self, handle: dict[str, str], name: str, destination: Path) -> str:
+        storage.fetch(f"{storage.below(self.settings.storage, handle['run'])}/{name}", destination)
+        with destination.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def discard(self, handle: dict[str, str]) -> None:
+        """Remove the Job, its pods and its Secrets."""
+        cluster = self._at(handle)
+        self._delete(cluster, handle)
+        self._remove_secrets(cluster, handle["run"])
+        if self.settings.storage:
+            storage.remove(storage.below(self.settings.storage, handle["run"]))
+
+    @staticmethod
+    def _remove_secrets(cluster: Cluster, run_id: str) -> None:
+        """Those that have no owner yet."""
+        cluster.ask(
+            cluster.core.delete_collection_namespaced_secret,
+            cluster.namespace,
+            label_selector=podspec.selector(run=run_id),
+        )
+
+
+def contained_over(watch: Watch) -> bool:
+    """Whether the run has ended though its container waits for somebody to fetch its files."""
+    return watch.printed().waits is not None
+
+
+def _write(data: bytes, destination: Path) -> str:
+    temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
+    temporary.write_bytes(data)
+    temporary.replace(destination)
+    return hashlib.sha256(data).hexdigest()

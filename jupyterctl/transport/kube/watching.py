@@ -1,0 +1,245 @@
+"""One run's Job and pods, looked at as often as it pays, and its journal out of their logs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from ...errors import TargetError, UnreachableError
+from ...model import Fate, RunState
+from .. import contained
+from . import attempts, pods, podspec, streams
+from .api import Cluster, ConflictError, ForbiddenError, MissingError
+from .attempts import Anchor, Attempt
+from .job import ATTEMPTS, name_of
+from .logs import Log
+
+EVERY = 0.4
+"""Seconds between looks at the Job and its pods."""
+EVENTS_AFTER = 5.0
+"""Seconds that a pod may be on its way before the cluster's events are asked for the reason."""
+
+Object = dict[str, Any]
+
+
+class Watch:
+    """What is known of one run."""
+
+    def __init__(self, cluster: Cluster, run_id: str, patience: float) -> None:
+        self.cluster = cluster
+        self.run_id = run_id
+        self.job: Object | None = None
+        self.pods: list[Object] = []
+        self._patience = patience
+        self._logs: dict[str, Log] = {}
+        self._anchors: list[Anchor] = []
+        self._looked = 0.0
+        self._asked = False
+
+    # -- the cluster's side ------------------------------------------------------------------------------------------
+
+    def look(self, *, anew: bool = False) -> None:
+        """See how the Job and its pods are, unless that was done a moment ago."""
+        if not anew and time.monotonic() - self._looked < EVERY:
+            return
+        space = self.cluster.namespace
+        try:
+            self.job = self.cluster.ask(self.cluster.batch.read_namespaced_job, name_of(self.run_id), space)
+        except MissingError:
+            self.job = None
+        found = self.cluster.ask(
+            self.cluster.core.list_namespaced_pod, space, label_selector=podspec.selector(run=self.run_id)
+        )
+        self.pods = sorted(found["items"], key=lambda pod: pod["metadata"]["creationTimestamp"])
+        self._looked = time.monotonic()
+
+    @property
+    def pod(self) -> Object | None:
+        """The newest one."""
+        return self.pods[-1] if self.pods else None
+
+    def running(self) -> Object | None:
+        """The pod whose container runs, if there is one."""
+        pod = self.pod
+        return pod if pod and main_runs(pod) else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the Job has come to its end, or is not there."""
+        return self.job is None or any(
+            pods.condition(self.job, name).get("status") == "True" for name in ("Complete", "Failed")
+        )
+
+    @property
+    def again(self) -> bool:
+        """Whether another attempt may follow the one that is the last now."""
+        return not self.settled and bool(self.job and self.job["spec"].get("backoffLimit"))
+
+    # -- the journal -------------------------------------------------------------------------------------------------
+
+    def journal(self, offset: int) -> tuple[bytes, bool]:
+        """Bytes from the offset on, and whether no more can come."""
+        self.look()
+        self._anchor(offset)
+        made = self._attempts()
+        stream = attempts.joined(made, again=self.again)
+        self._asked = True
+        if attempts.final(stream) or (attempts.last_word(stream) and not self.again):
+            self._close()
+        return stream[offset:], self._over(made)
+
+    def _over(self, made: list[Attempt]) -> bool:
+        pod = self.pod
+        if pod is None:
+            late = self.job is not None and pods.age(self.job["metadata"]["creationTimestamp"]) > self._patience
+            return self.settled or late
+        if pods.over(pod):
+            return self._log(pod).complete and (self.settled or not self.again)
+        return self.stuck() is not None or (bool(made) and attempts.final(made[-1].lines))
+
+    def stuck(self) -> Fate | None:
+        """The end of a run that will not start."""
+        pod = self.pod
+        return (pods.hopeless(pod) or pods.unscheduled(pod, self._patience)) if pod else None
+
+    def _attempts(self) -> list[Attempt]:
+        known = {pod["metadata"]["uid"]: pod for pod in self.pods}
+        return [
+            Attempt(anchor=anchor, lines=self._lines(known[anchor.uid]) if anchor.uid in known else b"")
+            for anchor in self._anchors
+        ]
+
+    def _lines(self, pod: Object) -> bytes:
+        """The journal of one pod, as far as it has come."""
+        log = self._log(pod)
+        if pods.over(pod):
+            self._read(log, last=True)
+        elif main_runs(pod):
+            if self._asked:
+                log.follow()
+            else:
+                self._read(log, last=False)
+            if log.cut:
+                return self._whole(pod, log)
+        return contained.read(log.data()).journal
+
+    @staticmethod
+    def _read(log: Log, *, last: bool) -> None:
+        try:
+            log.read(last=last)
+        except UnreachableError:
+            raise
+        except TargetError:  # its container has not begun, or is gone: there is no log
+            log.complete = last
+
+    def _whole(self, pod: Object, log: Log) -> bytes:
+        """The journal out of the pod's own file, for a node that has thrown the log's beginning away."""
+        try:
+            return streams.run(self.cluster, pod["metadata"]["name"], ["cat", f"{contained.RUN}/events.jsonl"])
+        except UnreachableError:
+            raise
+        except TargetError:
+            return contained.read(log.data()).journal
+
+    def _log(self, pod: Object) -> Log:
+        return self._logs.setdefault(pod["metadata"]["uid"], Log(self.cluster, pod["metadata"]["name"]))
+
+    def printed(self) -> contained.Printed:
+        """What the newest pod has printed after its journal."""
+        pod = self.pod
+        if pod is None:
+            return contained.Printed()
+        log = self._log(pod)
+        self._read(log, last=pods.over(pod))
+        return contained.read(log.data())
+
+    def _close(self) -> None:
+        for log in self._logs.values():
+            log.close()
+
+    # -- attempts ------------------------------------------------------------------------------------------------------
+
+    def _anchor(self, offset: int) -> None:
+        """Give every pod its place in the journal."""
+        kept = ((self.job or {}).get("metadata", {}).get("annotations") or {}).get(ATTEMPTS)
+        if kept:
+            self._anchors = msgspec.json.decode(kept, type=list[Anchor])
+        for pod in self.pods:
+            if pod["metadata"]["uid"] in {anchor.uid for anchor in self._anchors}:
+                continue
+            if main_runs(pod) or pods.over(pod):
+                self._begin(pod, offset)
+
+    def _begin(self, pod: Object, offset: int) -> None:
+        """An attempt has begun: decide where, unless somebody has just done so."""
+        made = self._attempts()
+        if not made:
+            self._keep([Anchor(uid=pod["metadata"]["uid"])], offset)
+            return
+        before = next((one for one in self.pods if one["metadata"]["uid"] == self._anchors[-1].uid), None)
+        fate = pods.ended(before or {})
+        of = int((self.job or {}).get("spec", {}).get("backoffLimit") or 0) + 1
+        failure = (fate.state, fate.name, fate.value)
+        anchor = attempts.next_anchor(made, pod["metadata"]["uid"], offset, of, failure)
+        self._keep([*self._anchors, anchor], offset)
+
+    def _keep(self, anchors: list[Anchor], offset: int) -> None:
+        version = (self.job or {}).get("metadata", {}).get("resourceVersion")
+        annotations = {ATTEMPTS: msgspec.json.encode(anchors).decode()}
+        patch = {"metadata": {"resourceVersion": version, "annotations": annotations}}
+        try:
+            self.cluster.ask(
+                self.cluster.batch.patch_namespaced_job, name_of(self.run_id), self.cluster.namespace, patch
+            )
+        except ConflictError:
+            self.look(anew=True)
+            self._anchor(offset)
+            return
+        except (MissingError, ForbiddenError):
+            pass  # nobody else will know, but we do
+        self._anchors = anchors
+
+    # -- in words ------------------------------------------------------------------------------------------------------
+
+    def pending(self) -> str:
+        """Why nothing has started."""
+        pod = self.pod
+        if pod is None:
+            waits = pods.age(self.job["metadata"]["creationTimestamp"]) if self.job else 0.0
+            warned = self._events(self.job) if self.job and waits > EVENTS_AFTER else []
+            return f"the cluster makes no pod: {warned[-1]['message']}" if warned else ""
+        waits = pods.age(pod["metadata"]["creationTimestamp"])
+        plain = pods.pending(pod)
+        if not plain or waits <= EVENTS_AFTER:
+            return ""
+        return pods.pending(pod, self._events(pod))
+
+    def _events(self, of: Object) -> list[Object]:
+        """What the cluster warns of that keeps something from starting, the newest last."""
+        selector = f"involvedObject.uid={of['metadata']['uid']},type=Warning"
+        try:
+            found = self.cluster.ask(
+                self.cluster.core.list_namespaced_event, self.cluster.namespace, field_selector=selector
+            )["items"]
+        except ForbiddenError:
+            return []
+        told = [event for event in found if event.get("reason", "").startswith(("Failed", "BackOff"))]
+        return sorted(told, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+
+    def fate(self) -> Fate:
+        """How the run ended, as the cluster tells it."""
+        self.look(anew=True)
+        stuck = self.stuck()
+        if stuck is not None:
+            return stuck
+        if self.pod is None and self.job is not None and not self.settled:
+            why = self.pending() or "the cluster makes no pod"
+            return Fate(state=RunState.FAILED, name="NotStarted", value=why)
+        return pods.of_job(self.job, self.pods)
+
+
+def main_runs(pod: Object) -> bool:
+    """Whether a pod's container runs."""
+    return "running" in pods.main(pod).get("state", {})

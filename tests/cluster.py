@@ -1,0 +1,220 @@
+"""A real cluster, as JUPYTERCTL_TEST_KUBECONFIG names it: a namespace for each test, and a way to it that can be cut.
+
+JUPYTERCTL_TEST_IMAGE is an image that its nodes have, with jupyterlab, papermill and ipykernel;
+JUPYTERCTL_TEST_DEV_KUBECONFIG a user's of the same cluster who has only the rights that a test grants.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from jupyterctl.transport.kube.api import Cluster
+
+from .conftest import PATIENCE, need, wait_for
+
+STATE, UP = "JUPYTERCTL_TEST_CLUSTER", "JUPYTERCTL_TEST_CLUSTER_UP"
+"""Where a cluster that tests may break keeps its processes' pids, and what starts those that are gone."""
+ADMIN, DEV, IMAGE = "JUPYTERCTL_TEST_KUBECONFIG", "JUPYTERCTL_TEST_DEV_KUBECONFIG", "JUPYTERCTL_TEST_IMAGE"
+
+
+class Space:
+    """A namespace of its own, seen as the cluster's admin; `open` makes it and `close` deletes it."""
+
+    def __init__(self, folder: Path) -> None:
+        need("kubernetes", os.environ.get(ADMIN), f"{ADMIN} names no kubeconfig of a test cluster")
+        need("image", os.environ.get(IMAGE), f"{IMAGE} names no image")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.name = f"jupyterctl-test-{uuid.uuid4().hex[:8]}"
+        self.image = os.environ[IMAGE]
+        self.proxy: Proxy | None = None
+        self._volumes: list[str] = []
+        self.cluster = Cluster(os.environ[ADMIN], None, self.name)
+
+    def open(self) -> Space:
+        """Make the namespace, and wait for the account that its pods have."""
+        self._use = (Path(tempfile.gettempdir()) / "jupyterctl-test-cluster.lock").open("w")
+        fcntl.flock(self._use, fcntl.LOCK_SH)
+        self.cluster.ask(self.cluster.core.create_namespace, {"metadata": {"name": self.name}})
+        wait_for(lambda: self.cluster.ask(self.cluster.core.list_namespaced_service_account, self.name)["items"])
+        return self
+
+    def close(self) -> None:
+        """Delete it and all that is in it; the cluster does so by itself."""
+        if self.proxy is not None:
+            self.proxy.close()
+        self.cluster.ask(self.cluster.core.delete_namespace, self.name, grace_period_seconds=0)
+        self._use.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else uses the cluster meanwhile."""
+        fcntl.flock(self._use, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._use, fcntl.LOCK_SH)
+        for volume in self._volumes:
+            self.cluster.ask(self.cluster.core.delete_persistent_volume, volume)
+
+    def kubeconfig(self, of: str = ADMIN) -> Path:
+        """A kubeconfig of a user, through a proxy that can be cut where there is one."""
+        need("kubernetes", os.environ.get(of), f"{of} names no kubeconfig")
+        read = yaml.safe_load(Path(os.environ[of]).read_text())
+        if self.proxy is not None:
+            for each in read["clusters"]:
+                each["cluster"]["server"] = f"https://127.0.0.1:{self.proxy.port}"
+        file = self.folder / f"{of.lower()}.yaml"
+        file.write_text(yaml.safe_dump(read))
+        return file
+
+    def behind_a_proxy(self) -> Proxy:
+        """From now on kubeconfigs lead through a proxy."""
+        at = urlsplit(str(self.cluster.client.configuration.host))
+        self.proxy = Proxy((at.hostname or "127.0.0.1", at.port or 443))
+        return self.proxy
+
+    def profile(self, of: str = ADMIN, **settings: Any) -> str:
+        """A profile of it, as TOML; tables come from dicts."""
+        import tomli_w
+
+        own = {"kind": "kubernetes", "kubeconfig": str(self.kubeconfig(of)), "namespace": self.name}
+        return tomli_w.dumps({**own, "image": self.image, "pull": "never", **settings})
+
+    def grant(self, *rules: tuple[str, str, str]) -> None:
+        """Give the user `dev` rights, each a group, resources and verbs with commas between."""
+        given = [
+            {"apiGroups": [group], "resources": resources.split(","), "verbs": verbs.split(",")}
+            for group, resources, verbs in rules
+        ]
+        from kubernetes import client
+
+        api = client.RbacAuthorizationV1Api(self.cluster.client)
+        self.cluster.ask(api.create_namespaced_role, self.name, {"metadata": {"name": "granted"}, "rules": given})
+        binding = {
+            "metadata": {"name": "granted"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "granted"},
+            "subjects": [{"kind": "User", "name": "dev"}],
+        }
+        self.cluster.ask(api.create_namespaced_role_binding, self.name, binding)
+
+    def volume(self, claim: str, folder: Path) -> None:
+        """A folder of the cluster's one node as a volume for a claim of the namespace."""
+        self.cluster.ask(
+            self.cluster.core.create_persistent_volume,
+            {
+                "metadata": {"name": f"{self.name}-{claim}"},
+                "spec": {
+                    "capacity": {"storage": "1Gi"},
+                    "accessModes": ["ReadWriteOnce"],
+                    "storageClassName": "",
+                    "persistentVolumeReclaimPolicy": "Retain",
+                    "hostPath": {"path": str(folder), "type": "DirectoryOrCreate"},
+                    "claimRef": {"namespace": self.name, "name": claim},
+                },
+            },
+        )
+        self._volumes.append(f"{self.name}-{claim}")
+
+    def token(self, name: str) -> str:
+        """A lab's, out of its Secret."""
+        import base64
+
+        from jupyterctl.transport.kube import lab_manifest
+
+        called = lab_manifest.called(name)
+        data = self.cluster.ask(self.cluster.core.read_namespaced_secret, called, self.name)["data"]
+        return base64.b64decode(data[lab_manifest.TOKEN]).decode()
+
+    def pods(self, **labels: str) -> list[dict[str, Any]]:
+        """The pods with our labels, the oldest first."""
+        from jupyterctl.transport.kube import podspec
+
+        found = self.cluster.ask(
+            self.cluster.core.list_namespaced_pod, self.name, label_selector=podspec.selector(**labels)
+        )["items"]
+        return sorted(found, key=lambda pod: pod["metadata"]["creationTimestamp"])
+
+    def execute(self, pod: str, code: str, *arguments: str) -> str:
+        """What some Python prints in a pod."""
+        from jupyterctl.transport.kube import streams
+
+        return streams.run(self.cluster, pod, ["python3", "-c", code, *arguments]).decode()
+
+
+@contextmanager
+def api_server_stopped() -> Iterator[None]:
+    """The API server of a cluster that tests may break is killed, and started again at the end."""
+    state, up = os.environ.get(STATE), os.environ.get(UP)
+    need("kubernetes", state and up, f"{STATE} and {UP} name no cluster that tests may break")
+    os.kill(int((Path(str(state)) / "kube-apiserver.pid").read_text()), signal.SIGKILL)
+    try:
+        yield
+    finally:
+        subprocess.run(["bash", str(up)], check=True, capture_output=True, timeout=PATIENCE * 3)
+
+
+class Proxy:
+    """Passes connections on to an address; while it is cut it drops those there are, and takes none."""
+
+    def __init__(self, to: tuple[str, int]) -> None:
+        self._to = to
+        self._open: set[socket.socket] = set()
+        self._listener = self._listen(0)
+        self.port = self._listener.getsockname()[1]
+
+    def _listen(self, port: int) -> socket.socket:
+        listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        return listener
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with suppress(OSError), client, socket.create_connection(self._to) as there:
+            self._open |= {client, there}
+            other = {client: there, there: client}
+            while True:
+                for ready in select.select([client, there], [], [])[0]:
+                    data = ready.recv(1 << 16)
+                    if not data:
+                        return
+                    other[ready].sendall(data)
+
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """Nobody answers."""
+        self.close()
+        try:
+            yield
+        finally:
+            self._listener = self._listen(self.port)
+
+    def close(self) -> None:
+        """Drop everything."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for each in list(self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self._open.clear()

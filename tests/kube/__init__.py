@@ -1,0 +1,1 @@
+"""Runs in a real cluster, beside what every kind promises."""

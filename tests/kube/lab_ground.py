@@ -1,0 +1,86 @@
+"""Somebody who has a lab in a namespace, and uses it through its link."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from jupyterctl.core.session import Session
+from jupyterctl.core.status import Status
+from jupyterctl.transport.kube import doctor, lab_manifest
+from tests.cluster import ADMIN, Space
+from tests.conftest import PATIENCE
+
+NAME = "there"
+RIGHTS, TO_END_BY_ITSELF = (
+    [(group, ",".join(resources), ",".join(verbs)) for group, resources, verbs in rules]
+    for rules in (doctor.LABS, doctor.IDLE)
+)
+"""What a cluster's owner is asked for."""
+
+
+class Lab:
+    """One profile's, named NAME."""
+
+    def __init__(self, space: Space, home: Path, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.space, self.home = space, home
+        self.session = Session(folder)
+        self.pod = lab_manifest.pod_of(NAME)
+
+    def profile(self, of: str = ADMIN, **settings: Any) -> None:
+        """Write it; tables come from dicts."""
+        folder = self.home / "config/profiles"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{NAME}.toml").write_text(self.space.profile(of, **settings), encoding="utf-8")
+
+    def on_a_disk(self, folder: Path, **settings: Any) -> None:
+        """The same, with a volume: a folder of the node's."""
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)
+        self.space.volume(f"work-{self.pod}", folder)
+        self.profile(server={"disk": "1Gi", "storage_class": ""}, **settings)
+
+    def start(self) -> str:
+        """Start it; its address with its token."""
+        list(self.session.start_server(NAME))
+        return self.session.server_url(NAME)
+
+    def get(self, path: str = "/api/status", seconds: float = PATIENCE) -> Any:
+        """What it answers through its link, to who waits for it."""
+        address = self.session.store.kept(NAME)[NAME].address
+        at = urlsplit(address.url)
+        connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=seconds)
+        connection.request("GET", path, headers={"Authorization": f"token {address.token}"})
+        answer = connection.getresponse()
+        data = answer.read()
+        assert answer.status == 200, data
+        return json.loads(data)
+
+    def row(self) -> Status:
+        """Its line of the overview."""
+        return next(status for status in self.session.statuses() if status.name == NAME)
+
+    def uid(self) -> str:
+        """Which pod it has; empty where it has none."""
+        return next((str(pod["metadata"]["uid"]) for pod in self.space.pods(server=NAME)), "")
+
+    def replicas(self) -> int:
+        """How many pods it is to have."""
+        cluster = self.space.cluster
+        found = cluster.ask(cluster.apps.read_namespaced_stateful_set, lab_manifest.called(NAME), self.space.name)
+        return int(found["spec"]["replicas"])
+
+    def delete_pod(self) -> str:
+        """As anybody may; the one it was."""
+        before, cluster = self.uid(), self.space.cluster
+        cluster.ask(cluster.core.delete_namespaced_pod, self.pod, self.space.name)
+        return before
+
+
+def token(url: str) -> str:
+    """Of an address."""
+    return parse_qs(urlsplit(url).query)["token"][0]

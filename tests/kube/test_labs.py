@@ -1,0 +1,258 @@
+"""A lab in a pod of a real cluster, whatever happens to the pod, the way to it, and the rights in the namespace."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyterctl.core import copying
+from jupyterctl.errors import TargetError
+from jupyterctl.model import PhaseState
+from tests.cluster import DEV, Space, api_server_stopped
+from tests.conftest import wait_for
+from tests.contract.test_links import keepers
+
+from .lab_ground import NAME, RIGHTS, TO_END_BY_ITSELF, Lab, token
+
+MISSING_KEY = {"name": "X", "valueFrom": {"secretKeyRef": {"name": "no-such-secret", "key": "x"}}}
+
+
+@pytest.fixture
+def lab(space: Space, home: Path, tmp_path: Path) -> Lab:
+    """A profile of the namespace; no lab yet."""
+    made = Lab(space, home, tmp_path / "work")
+    made.profile()
+    return made
+
+
+# -- the link ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_client_waits_for_the_pod_that_comes_after_one_that_was_deleted(lab: Lab) -> None:
+    url = lab.start()
+    before = lab.delete_pod()
+    wait_for(lambda: lab.session.status(NAME).health.http != "ok")
+    assert lab.get()["kernels"] == 0
+    assert lab.uid() != before
+    wait_for(lambda: lab.row().state == "running")
+    assert lab.session.server_url(NAME) == url
+
+
+def test_a_pod_that_comes_up_is_said_to(lab: Lab) -> None:
+    lab.start()
+    lab.delete_pod()
+    said = wait_for(lambda: lab.session.status(NAME).error)
+    assert "coming up" in said
+    assert lab.session.status(NAME).state in {"starting", "running"}
+    wait_for(lambda: lab.session.status(NAME).state == "running")
+
+
+def test_an_api_server_that_is_away_is_unreachable_and_comes_back(lab: Lab) -> None:
+    proxy = lab.space.behind_a_proxy()
+    lab.profile()
+    url, pod = lab.start(), lab.uid()
+    with proxy.cut():
+        seen: list[str] = []
+        wait_for(lambda: seen.append(lab.row().state) or seen[-1] == "unreachable")
+        assert "stopped" not in seen
+        assert lab.session.status(NAME).state == "unreachable"
+    assert lab.get()["kernels"] == 0
+    wait_for(lambda: lab.row().state == "running")
+    assert (lab.start(), lab.uid()) == (url, pod)
+
+
+def test_a_client_waits_for_the_api_server(lab: Lab) -> None:
+    proxy = lab.space.behind_a_proxy()
+    lab.profile()
+    lab.start()
+    with proxy.cut():
+        wait_for(lambda: lab.row().state == "unreachable")
+        waiting = subprocess.Popen(
+            ["curl", "-s", "-m", "30", "-o", "/dev/null", "-w", "%{http_code}", f"{lab.row().link.url}api"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    assert waiting.communicate(timeout=40)[0] == "200"
+
+
+def test_the_link_outlives_the_api_server(lab: Lab) -> None:
+    url, pod = lab.start(), lab.uid()
+    with api_server_stopped():
+        wait_for(lambda: lab.row().state == "unreachable")
+    wait_for(lambda: lab.row().state == "running")
+    assert lab.get()["kernels"] == 0
+    assert (lab.start(), lab.uid()) == (url, pod)
+
+
+def test_a_killed_keeper_is_replaced(lab: Lab, home: Path) -> None:
+    url = lab.start()
+    (keeper,) = keepers(home)
+    keeper.kill()
+    wait_for(lambda: lab.row().state == "running")
+    assert lab.get()["kernels"] == 0
+    assert lab.session.server_url(NAME) == url
+
+
+def test_one_that_nobody_has_started_again_is_told_at_once(lab: Lab) -> None:
+    lab.start()
+    cluster, none = lab.space.cluster, {"spec": {"replicas": 0}}
+    cluster.ask(cluster.apps.patch_namespaced_stateful_set_scale, f"jupyterctl-{NAME}", lab.space.name, none)
+    wait_for(lambda: not lab.uid())
+    with pytest.raises(AssertionError, match="The lab is stopped"):
+        lab.get()
+    wait_for(lambda: lab.row().state == "stopped")
+
+
+# -- what outlives it --------------------------------------------------------------------------------------------------
+
+
+def test_a_stopped_lab_comes_back_with_its_token_and_its_files(lab: Lab, tmp_path: Path) -> None:
+    lab.on_a_disk(tmp_path / "disk")
+    url, pod = lab.start(), lab.uid()
+    (tmp_path / "disk/kept.txt").write_text("kept")
+    lab.session.stop_server(NAME)
+    assert (lab.replicas(), lab.session.status(NAME).state) == (0, "stopped")
+    lab.profile(server={"disk": "1Gi", "storage_class": ""}, env={"NEW": "1"})
+    assert lab.start() == url
+    assert lab.uid() != pod
+    assert [one["name"] for one in lab.get("/api/contents")["content"]] == ["kept.txt"]
+    assert lab.space.execute(lab.pod, "import os; print(os.environ['NEW'])") == "1\n"
+
+
+def test_another_volume_takes_another_lab_and_the_same_token(lab: Lab, tmp_path: Path) -> None:
+    url = lab.start()
+    lab.session.stop_server(NAME)
+    lab.on_a_disk(tmp_path / "disk")
+    assert lab.start() == url
+    assert "1Gi" in lab.session.status(NAME).facts["volume"]
+
+
+@pytest.mark.parametrize("allowed", [True, False], ids=["by itself", "by whoever looks"])
+def test_a_lab_that_nobody_uses_is_scaled_to_zero(lab: Lab, allowed: bool) -> None:
+    """Nobody's machine need be on: the pod does it; where its owner may not let it, it rests until somebody looks."""
+    lab.space.grant(*RIGHTS, *(TO_END_BY_ITSELF if allowed else ()))
+    lab.profile(DEV, server={"idle_stop": "3s"})
+    phases = list(lab.session.start_server(NAME))
+    url = lab.session.server_url(NAME)
+    warned = [phase.detail for phase in phases if phase.name == "warning"]
+    assert bool(warned) == (not allowed)
+    if allowed:
+        wait_for(lambda: lab.replicas() == 0, 150)
+    else:
+        assert "serviceaccounts" in warned[0]
+        said = lambda: lab.space.pods(server=NAME)[0]["status"]["containerStatuses"][0]["lastState"]  # noqa: E731
+        wait_for(lambda: said().get("terminated", {}).get("message") == "idle", 150)
+        assert lab.replicas() == 1
+    assert lab.session.status(NAME).state == "stopped"
+    assert lab.replicas() == 0
+    assert lab.start() == url
+    assert lab.get()["kernels"] == 0
+
+
+# -- what is in it -----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_cluster_says_of_it(lab: Lab) -> None:
+    lab.start()
+    status = lab.session.status(NAME)
+    assert status.facts["image"] == lab.space.image
+    assert (status.facts["pod"], status.facts["restarts"]) == (lab.pod, "0")
+    assert status.facts["node"]
+    assert any("Started" in event for event in status.events)
+
+
+def test_files_go_there_and_back(lab: Lab, tmp_path: Path) -> None:
+    lab.start()
+    tree = tmp_path / "tree"
+    (tree / "below").mkdir(parents=True)
+    (tree / "below/large.bin").write_bytes(bytes(range(256)) * 40_000)
+    (tree / "a b.txt").write_text("one")
+    where = lab.session._place(NAME)
+    done = copying.mirror(where, tree, lambda *_: None, back=False, delete=False, dry_run=False)
+    assert done.copied == ("a b.txt", "below/large.bin")
+    again = copying.mirror(where, tree, lambda *_: None, back=False, delete=False, dry_run=True)
+    assert again.copied == ()
+    back = tmp_path / "back"
+    back.mkdir()
+    copying.mirror(where, back, lambda *_: None, back=True, delete=False, dry_run=False)
+    assert (back / "below/large.bin").read_bytes() == (tree / "below/large.bin").read_bytes()
+    (tree / "a b.txt").unlink()
+    copying.mirror(where, tree, lambda *_: None, back=False, delete=True, dry_run=False)
+    assert copying.distant(where).look("a b.txt").kind == ""
+    with pytest.raises(TargetError, match="no-such"):
+        copying.distant(where).get("/no-such", back / "x", lambda *_: None)
+
+
+def test_the_log_has_what_was_said_before_a_restart(lab: Lab) -> None:
+    lab.start()
+    first = lab.space.execute(lab.pod, "print(open('/proc/1/task/1/children').read())").split()[0]
+    lab.space.execute(lab.pod, "import os, sys; os.kill(int(sys.argv[1]), 9)", first)
+    wait_for(lambda: lab.session.status(NAME).facts.get("restarts", "0") != "0")
+    wait_for(lambda: lab.session.status(NAME).health.http == "ok")
+    assert lab.session.server_log(NAME, 400).count("Jupyter Server") == 2
+    lab.session.stop_server(NAME)
+    assert lab.session.server_log(NAME, 400).count("Jupyter Server") == 2
+
+
+# -- why it does not come up -------------------------------------------------------------------------------------------
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "never": ({"image": "none:1"}, "the image `none:1` cannot be pulled"),
+    "pull": ({"image": "127.0.0.1:1/none:1", "pull": "missing"}, "the image `127.0.0.1:1/none:1` cannot be pulled"),
+    "name": ({"image": "Not/A Name"}, "the image `Not/A Name` cannot be pulled"),
+    "config": ({"template": {"containers": [{"env": [MISSING_KEY]}]}}, "no-such-secret"),
+    "node": ({"node_selector": {"no": "where"}, "server": {"start_timeout": "4s"}}, "no node takes it"),
+    "volume": ({"server": {"disk": "1Gi", "storage_class": "none", "start_timeout": "5s"}}, "PersistentVolumeClaim"),
+    "secret": ({"volumes": ["secret:no-such:/x"], "server": {"start_timeout": "8s"}}, "no-such"),
+    "account": ({"service_account": "no-such"}, "no-such"),
+    "jupyterlab": ({"python": "/usr/bin/python3"}, "has no JupyterLab"),
+    "python": ({"python": "no-python"}, "no-python"),
+    "memory": ({"resources": {"memory": "20Mi"}}, "memory limit"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_why_it_does_not_come_up(lab: Lab, why: str) -> None:
+    settings, said = REFUSED[why]
+    lab.profile(**settings)
+    phases = []
+    with pytest.raises(TargetError) as refused:
+        phases.extend(lab.session.start_server(NAME))
+    assert said in refused.value.message
+    assert refused.value.hint
+    assert lab.replicas() == 0
+
+
+def test_a_quota_is_told_while_one_waits(lab: Lab) -> None:
+    cluster = lab.space.cluster
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    cluster.ask(cluster.core.create_namespaced_resource_quota, lab.space.name, quota)
+    wait_for(
+        lambda: cluster.ask(cluster.core.read_namespaced_resource_quota, "none", lab.space.name)["status"].get("hard")
+    )
+    lab.profile(server={"start_timeout": "8s"})
+    phases = []
+    with pytest.raises(TargetError, match="exceeded quota"):
+        phases.extend(lab.session.start_server(NAME))
+
+
+def test_what_one_may_not_do_is_told_with_the_role_that_would_allow_it(lab: Lab) -> None:
+    lab.profile(DEV)
+    with pytest.raises(TargetError) as refused:
+        list(lab.session.start_server(NAME))
+    assert "`dev` may not get pods" in refused.value.message
+    assert "kind: Role" in refused.value.hint
+    lab.space.grant(*RIGHTS)
+    url = lab.start()
+    assert lab.get()["kernels"] == 0
+    assert token(url) == lab.space.token(NAME)
+    shell = lab.session.shell_command(NAME)
+    told = subprocess.run(shell, input="echo $PWD; exit 7", capture_output=True, text=True, timeout=60, check=False)
+    assert (told.returncode, told.stdout) == (7, "/jupyterctl/work\n")
+    done = [phase.name for phase in lab.session.restart_server(NAME) if phase.state is PhaseState.DONE]
+    assert done[-1] == "link"
+    lab.session.stop_server(NAME)

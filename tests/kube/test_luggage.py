@@ -1,0 +1,113 @@
+"""What goes along and what comes back, whatever its size, and wherever it waits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from jupyterctl.core import records, results
+from jupyterctl.core.session import Session
+from jupyterctl.model import RunState
+from tests.conftest import PATIENCE, Cli, need, notebook, wait_for
+
+from .conftest import Runs
+
+LARGE = 12_000_000
+"""Bytes that do not fit into the Secrets of a run."""
+
+
+def test_a_large_bundle_arrives_whole(runs: Runs) -> None:
+    data = os.urandom(LARGE)
+    folder = runs.folder / "there"
+    folder.mkdir(parents=True)
+    (folder / "data.bin").write_bytes(data)
+    code = "import hashlib\nprint(hashlib.sha256(open('data.bin', 'rb').read()).hexdigest())"
+    last, events = runs.finish(runs.start(runs.profile(), code))
+    assert last.state is RunState.SUCCEEDED, last.error
+    (printed,) = [event["text"].strip() for event in events if event["event"] == "output"]
+    assert printed == hashlib.sha256(data).hexdigest()
+
+
+def test_a_large_result_arrives_whole_and_then_the_pod_ends(runs: Runs) -> None:
+    """200 MB, which no log would hold: they wait in the pod until somebody has fetched them."""
+    code = (
+        "import base64, os\n"
+        "from IPython.display import display\n"
+        "display({'application/x-noise': base64.b64encode(os.urandom(150_000_000)).decode()}, raw=True)"
+    )
+    run = runs.start(runs.profile(), code)
+    last, _ = runs.finish(run)
+    assert last.state is RunState.SUCCEEDED, last.error
+    assert last.collected, last.undelivered
+    result = records.directory(run.id) / "out.ipynb"
+    assert result.stat().st_size > 200_000_000
+    assert results.sha256(result) == last.sha256
+    wait_for(lambda: runs.space.pods(run=run.id)[0]["status"]["phase"] == "Succeeded")
+
+
+def test_a_laptop_that_slept_through_the_run_still_gets_everything(runs: Runs) -> None:
+    """Nobody looks until the pod is over: its log has the journal and the files."""
+    run = runs.start(runs.profile(), "print('while nobody looked')", "1 + 1")
+    wait_for(lambda: [pod["status"]["phase"] for pod in runs.space.pods(run=run.id)] == ["Succeeded"])
+    last = Session(runs.folder).run(run.id)
+    assert last.state is RunState.SUCCEEDED
+    assert last.collected
+    cells = nbformat.read(records.directory(run.id) / "out.ipynb", as_version=4).cells
+    assert cells[0].outputs[0].text == "while nobody looked\n"
+    assert (records.directory(run.id) / "runner.log").exists()
+
+
+def test_what_is_missing_is_installed_where_the_profile_says_so(runs: Runs) -> None:
+    """By pip, from wherever it is told: here from wheels in the image, for pods here reach no registry."""
+    image = without_papermill(runs.space.image, runs.folder / "image")
+    runs.profile("refused", image=image)
+    refused, _ = runs.finish(runs.start("refused", "1"))
+    assert refused.error is not None
+    assert (refused.exit_code, refused.error.name) == (3, "NoPapermill")
+    assert "install = true" in refused.error.value
+    runs.profile("there", image=image, install=True, env={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"})
+    last, _ = runs.finish(runs.start("there", "import papermill\nprint(papermill.__file__)"))
+    assert last.state is RunState.SUCCEEDED, last.error
+
+
+def without_papermill(image: str, folder: Path) -> str:
+    """The same image without papermill, and with wheels of it: made once."""
+    need("docker", shutil.which("docker"), "apt install docker.io")
+    tag = "jupyterctl-test/without-papermill:1"
+    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode:
+        wheels = folder / "wheels"
+        wheels.mkdir(parents=True)
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "-d", wheels]
+        subprocess.run([*download, "papermill", "ipykernel", "ansicolors"], check=True, timeout=PATIENCE * 3)
+        uninstall = "RUN python3 -m pip uninstall --quiet --yes papermill"
+        (folder / "Dockerfile").write_text(f"FROM {image}\nCOPY wheels /wheels\n{uninstall}\n")
+        subprocess.run(["docker", "build", "--quiet", "-t", tag, folder], check=True, timeout=PATIENCE * 3)
+    return tag
+
+
+def test_a_dry_run_shows_what_would_be_made_and_makes_nothing(runs: Runs, cli: Cli) -> None:
+    import yaml
+
+    runs.profile(resources={"cpu": "500m", "memory": "1Gi", "gpu": 1}, tolerations=["gpu:NoSchedule"], queue="team")
+    path = notebook(runs.folder / "nb.ipynb", "# parameters\nalpha = 1.0", "alpha")
+    done = cli("run", path, "-t", "there", "-p", "alpha", "0.1", "--timeout", "1h", "--retries", "2", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    *secrets, job = yaml.safe_load_all(done.stdout)
+    assert {each["kind"] for each in secrets} == {"Secret"}
+    spec = job["spec"]
+    assert (job["kind"], spec["backoffLimit"], spec["template"]["spec"]["restartPolicy"]) == ("Job", 2, "Never")
+    assert spec["activeDeadlineSeconds"] > 3600
+    assert spec["ttlSecondsAfterFinished"] == 86400
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team"
+    (container,) = spec["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert spec["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
+    assert runs.space.pods() == []
+    assert runs.session.runs() == []
