@@ -50,6 +50,12 @@ class Log:
         self._merge(got)
         self.complete = last
 
+    def restore(self, whole: bytes) -> None:
+        """Take the beginning that the node has thrown away out of another copy."""
+        with self._lock:
+            self._data[:] = whole[: whole.rfind(b"\n") + 1]
+        self.cut = False
+
     def follow(self) -> None:
         """Have a thread bring what comes, unless one does."""
         if self.complete or (self._following and self._following.is_alive()):
@@ -116,5 +122,12 @@ def number(line: bytes) -> int | None:
 
 
 def _last_number(data: bytes | bytearray) -> int:
-    found = _NUMBER.findall(data)
-    return int(found[-1]) if found else -1
+    """That of the last line that has one; -1 where none has."""
+    end = len(data)
+    while end > 0:
+        start = data.rfind(b"\n", 0, end - 1) + 1
+        found = number(bytes(data[start:end]))
+        if found is not None:
+            return found
+        end = start
+    return -1

@@ -60,8 +60,8 @@ class Runs:
         where = f"{self.settings.image} in {self.cluster.namespace} of {self.cluster.context}"
         notices: tuple[str, ...] = ()
         if not self.settings.storage:
-            kept = f"the cluster keeps the run and its result for {self.settings.keep} after its end"
-            notices = (f"{kept}: look at it by then, or name a `storage` in the profile",)
+            kept = f"the result is kept in the cluster for {self.settings.keep} after the run's end"
+            notices = (f"{kept}: look at it by then, or name a `storage`",)
         launch = {"kernel": needs.kernel, "lack": list(needs.imports)}
         return Plan(place=where, reason="the profile's image", launch=launch, notices=notices)
 

@@ -124,7 +124,7 @@ class Watch:
             else:
                 self._read(log, last=False)
             if log.cut:
-                return self._whole(pod, log)
+                self._restore(pod, log)
         return contained.read(log.data()).journal
 
     @staticmethod
@@ -136,14 +136,14 @@ class Watch:
         except TargetError:  # its container has not begun, or is gone: there is no log
             log.complete = last
 
-    def _whole(self, pod: Object, log: Log) -> bytes:
-        """The journal out of the pod's own file, for a node that has thrown the log's beginning away."""
+    def _restore(self, pod: Object, log: Log) -> None:
+        """Take the journal out of the pod's own file, for a node that has thrown the log's beginning away."""
         try:
-            return streams.run(self.cluster, pod["metadata"]["name"], ["cat", f"{contained.RUN}/events.jsonl"])
+            log.restore(streams.run(self.cluster, pod["metadata"]["name"], ["cat", f"{contained.RUN}/events.jsonl"]))
         except UnreachableError:
             raise
-        except TargetError:
-            return contained.read(log.data()).journal
+        except TargetError:  # its container has just ended: the log's end is what is left
+            log.cut = False
 
     def _log(self, pod: Object) -> Log:
         return self._logs.setdefault(pod["metadata"]["uid"], Log(self.cluster, pod["metadata"]["name"]))
