@@ -164,6 +164,12 @@ class Runs:
                 return file.read_bytes()[offset:], gone
         return data, gone
 
+    def unfollow(self, handle: dict[str, str]) -> None:
+        """End the streams of its pods' logs."""
+        watch = self.__dict__.get("_watches", {}).pop(handle["run"], None)
+        if watch is not None:
+            watch.close()
+
     def pending(self, handle: dict[str, str]) -> str:
         """Why it has not started, in the cluster's words."""
         return self._watch(handle).pending()
