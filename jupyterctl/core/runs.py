@@ -162,7 +162,7 @@ def advance(store: Store, run: Run) -> tuple[Run, bool]:
         unfollow(there, run)
 
 
-def unfollow(there: Target | None, run: Run) -> None:
+def unfollow(there: Target, run: Run) -> None:
     """The journal is asked for no longer."""
     if there is not None and isinstance(there, target.Following):
         there.unfollow(run.handle)
@@ -288,13 +288,22 @@ def cancel(store: Store, run: Run, grace: float | None = None, *, wait: bool = T
     if run.handle:
         target_of(run).cancel(run.handle, grace if wait else None)
         if not wait:
-            return run
+            return _cancelled_early(store, run)
         run, gone = advance(store, run)
         if not run.state.ended and not gone:
             raise TargetError(f"`{run.id}` does not end", "try again, or look at it with `jupyterctl runs attach`")
     if not run.state.ended:
         run = end(store, run, RunState.CANCELLED, "Cancelled", "cancelled before it could save")
     return settle(store, run)
+
+
+def _cancelled_early(store: Store, run: Run) -> Run:
+    """A run that was asked to end: where it had not begun, and nothing of it is left, that is its end."""
+    with suppress(UnreachableError):
+        run, gone = advance(store, run)
+        if gone and not run.started and not run.state.ended:
+            return end(store, run, RunState.CANCELLED, "Cancelled", "cancelled before it began")
+    return run
 
 
 def fetch(store: Store, run: Run, destination: Path | None) -> Path:

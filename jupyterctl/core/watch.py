@@ -91,7 +91,8 @@ class Follower:
 
     def close(self) -> None:
         """Nobody polls any more."""
-        runs.unfollow(self._target, self.run)
+        if self._target is not None:
+            runs.unfollow(self._target, self.run)
 
     def _take(self, events: list[Event]) -> list[Event]:
         self._pending += events

@@ -40,7 +40,10 @@ ENDS = {
     "deadline": End(
         RunState.TIMED_OUT, 5, "DeadlineExceeded", "longer than it may",
         cell="import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\n" + FOREVER,
-        settings={"start_timeout": "1s", "run": {"timeout": "5s", "grace": "1s"}},
+        settings={
+            "start_timeout": "1s", "run": {"timeout": "15s", "grace": "1s"},
+            "template": {"terminationGracePeriodSeconds": 1},
+        },
     ),
     "pull": End(
         RunState.FAILED, 3, "ImagePullBackOff", "cannot be pulled",
@@ -93,6 +96,15 @@ def test_a_deleted_job_is_lost(runs: Runs) -> None:
     assert last.error is not None
     assert "deleted" in last.error.value
     assert [event["seq"] for event in events if "seq" in event] == list(range(len(events)))
+
+
+def test_a_run_that_waits_is_cancelled_at_once(runs: Runs) -> None:
+    """As Ctrl-C does, which only asks."""
+    run = runs.start(runs.profile(node_selector={"no": "where"}), "1")
+    wait_for(lambda: runs.space.pods(run=run.id))
+    runs.session.request_cancel(run)
+    last, _ = runs.finish(run)
+    assert (last.state, last.exit_code) == (RunState.CANCELLED, 4)
 
 
 def test_one_delete_removes_everything(runs: Runs) -> None:

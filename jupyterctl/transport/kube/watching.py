@@ -97,6 +97,8 @@ class Watch:
             return self.settled or late
         if pods.over(pod):
             return self._log(pod).complete and (self.settled or not (self.again or self._taken(pod)))
+        if self.job is None and not main_runs(pod):  # it is on its way out, and has never begun
+            return True
         return self.stuck() is not None or (bool(made) and attempts.final(made[-1].lines))
 
     def stuck(self) -> Fate | None:
