@@ -65,12 +65,6 @@ class Session:
 
         return profiles.entries(self.cwd)
 
-    def targets(self) -> list[str]:
-        """What a run may be sent to by name: profiles that hold, and kinds that need none and have none."""
-        from . import profiles
-
-        return profiles.targets(self.cwd)
-
     def entry(self, name: str) -> Entry | None:
         """One profile, valid or broken; None where no file has the name."""
         from . import profiles
