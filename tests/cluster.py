@@ -6,11 +6,13 @@ JUPYTERCTL_TEST_DEV_KUBECONFIG a user's of the same cluster who has only the rig
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -46,6 +48,8 @@ class Space:
 
     def open(self) -> Space:
         """Make the namespace, and wait for the account that its pods have."""
+        self._use = (Path(tempfile.gettempdir()) / "jupyterctl-test-cluster.lock").open("w")
+        fcntl.flock(self._use, fcntl.LOCK_SH)
         self.cluster.ask(self.cluster.core.create_namespace, {"metadata": {"name": self.name}})
         wait_for(lambda: self.cluster.ask(self.cluster.core.list_namespaced_service_account, self.name)["items"])
         return self
@@ -55,6 +59,16 @@ class Space:
         if self.proxy is not None:
             self.proxy.close()
         self.cluster.ask(self.cluster.core.delete_namespace, self.name, grace_period_seconds=0)
+        self._use.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else uses the cluster meanwhile."""
+        fcntl.flock(self._use, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._use, fcntl.LOCK_SH)
         for volume in self._volumes:
             self.cluster.ask(self.cluster.core.delete_persistent_volume, volume)
 

@@ -254,13 +254,19 @@ class Relay:
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                near, _ = listener.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(self.to)
-                with self._lock:
-                    self._open |= {near, far}
-                for pair in ((near, far), (far, near)):
-                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
+                self._join(listener.accept()[0])
+
+    def _join(self, near: socket.socket) -> None:
+        far = socket.socket(socket.AF_UNIX)
+        try:
+            far.connect(self.to)
+        except OSError:
+            near.close()
+            return
+        with self._lock:
+            self._open |= {near, far}
+        for pair in ((near, far), (far, near)):
+            threading.Thread(target=self._pump, args=pair, daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):

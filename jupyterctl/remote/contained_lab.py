@@ -3,8 +3,8 @@
     PYTHON contained_lab.py ARGUMENT…
 
 It needs Python 3.8 and JupyterLab, and nothing else of ours but `lab.py` beside it. What its exit code says decides
-whether the engine brings the container back: 0 where JupyterLab ended by itself, as it does when nobody uses it; what
-killed it otherwise, and 143 where it was asked to end from outside, for then the engine itself may be going down.
+whether an engine brings the container back: 0 where JupyterLab ended by itself, as it does when nobody uses it, or was
+ended for good, by SIGINT; else what killed it, and 143 after SIGTERM, for then the engine itself may be going down.
 
 As a container's first process it takes in those that others left behind, and its signals are those of the container.
 """
@@ -49,10 +49,10 @@ def install() -> None:
 
 
 def tell(child: subprocess.Popen[bytes], number: int) -> None:
-    """Pass a signal on."""
+    """Ask JupyterLab to end; SIGINT would have it ask back."""
     _told.append(number)
     with suppress(OSError):
-        child.send_signal(number)
+        child.terminate()
 
 
 def wait(child: subprocess.Popen[bytes]) -> int:
@@ -71,7 +71,7 @@ def main(arguments: List[str]) -> int:
     child = subprocess.Popen([sys.executable, str(HERE / "lab.py"), *arguments])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda told, _: tell(child, told))
-    return wait(child) or (128 + _told[0] if _told else 0)
+    return wait(child) or (128 + signal.SIGTERM if signal.SIGTERM in _told else 0)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 ACT_SECONDS = 60.0
 """How long an answer may take where something is done."""
-LOOK_SECONDS = 3.0
+LOOK_SECONDS = 5.0
 """And where an engine is only looked at."""
+_NOT_FOUND = 404
 _own = threading.local()
 
 
@@ -53,15 +54,17 @@ def _connect(engine: Engine, seconds: float) -> DockerClient:
         )
 
 
-def container(engine: Engine, name: str, seconds: float = ACT_SECONDS) -> Container | None:
-    """A container as it is now, None where there is none."""
-    from docker.errors import NotFound
+def container(engine: Engine, name: str, seconds: float = LOOK_SECONDS) -> Container | None:
+    """A container as it is now, None where there is none; what is done with it has as many seconds."""
+    from docker.errors import APIError
 
     with words(engine):
         try:
             return client(engine, seconds).containers.get(name)
-        except NotFound:
-            return None
+        except APIError as error:
+            if error.status_code == _NOT_FOUND or "no such container" in said(error):  # one that is being removed
+                return None
+            raise
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def look(profile: Profile) -> Iterator[Check]:
     yield _user(settings, at, info)
     yield from _folders(profile, settings, at)
     yield from _gpus(settings, info)
-    yield from _image(settings, at)
+    yield from _image(profile, settings, at)
     if not at.here and settings.server.publish.startswith("127."):
         fix = "publish below [server]: an address of that machine which you reach"
         detail = "another machine's: runs work, and a lab would be published where you cannot reach it"
@@ -54,16 +54,20 @@ def _user(settings: recipe.Settings, at: Engine, info: dict[str, Any]) -> Check:
 
 def _folders(profile: Profile, settings: recipe.Settings, at: Engine) -> Iterator[Check]:
     """Those of the profile, where they are on this machine."""
-    wanted = recipe.binds(settings, recipe.base(profile.sources, "mounts"))
-    if settings.workdir is not None:
-        source = recipe.folder(settings.workdir, recipe.base(profile.sources, "workdir"))
-        wanted.insert(0, recipe.Bind(source=source, target=source if source.startswith("/") else recipe.WORK))
-    for one in wanted:
+    for one in _binds(profile, settings):
         how = "read-only" if one.read_only else "writable"
         if one.volume or not at.here or Path(one.source).exists():
             yield Check(name="mount", state=OK, detail=f"{one.source} at {one.target}, {how}")
         else:
             yield Check(name="mount", state=FAIL, detail=f"`{one.source}` is not there", fix="make it, or correct it")
+
+
+def _binds(profile: Profile, settings: recipe.Settings) -> list[recipe.Bind]:
+    wanted = recipe.binds(settings, recipe.base(profile.sources, "mounts"))
+    if settings.workdir is not None:
+        source = recipe.folder(settings.workdir, recipe.base(profile.sources, "workdir"))
+        wanted.insert(0, recipe.Bind(source=source, target=source if source.startswith("/") else recipe.WORK))
+    return wanted
 
 
 def _gpus(settings: recipe.Settings, info: dict[str, Any]) -> Iterator[Check]:
@@ -74,7 +78,7 @@ def _gpus(settings: recipe.Settings, info: dict[str, Any]) -> Iterator[Check]:
         yield Check(name="gpus", state=state, detail=detail, fix=fix)
 
 
-def _image(settings: recipe.Settings, at: Engine) -> Iterator[Check]:
+def _image(profile: Profile, settings: recipe.Settings, at: Engine) -> Iterator[Check]:
     found = images.here(at, settings.image)
     if found is None:
         fix = "" if settings.pull != "never" else f"docker pull {settings.image}"
@@ -85,8 +89,10 @@ def _image(settings: recipe.Settings, at: Engine) -> Iterator[Check]:
         return
     size = found.attrs["Size"] / 10**6
     yield Check(name="image", state=OK, detail=f"{settings.image}, {found.short_id}, {size:.0f} MB")
+    binds = _binds(profile, settings)
+    mounted = {"mounts": recipe.mounts(binds)} if recipe.within(settings.python, binds) else None
     try:
-        contents = images.contents(at, found, settings.python)
+        contents = images.contents(at, found, settings.python, mounted)
     except JupyterctlError as error:
         yield Check(name="python", state=FAIL, detail=error.message, fix=error.hint)
         return

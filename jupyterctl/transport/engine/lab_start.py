@@ -18,7 +18,7 @@ from ..lab_flags import idle
 from ..lab_start import alone, step
 from . import archive, images, log, recipe
 from .client import client, said, words
-from .labs import RUNTIME, TOKEN
+from .labs import EVERY, ON_FAILURE, RUNTIME, TOKEN, back, restart
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -28,11 +28,8 @@ if TYPE_CHECKING:
 
 INSIDE = 8888
 """Port that a lab listens on in its container, where that has a network of its own."""
-CRASHES = 5
-"""How often in a row a lab that crashes is brought back."""
 INSTALL_SECONDS = 900.0
 """How long a first start may take where packages are installed."""
-_EVERY = 0.05
 _LINES = 3
 _LET_GO_SECONDS = 3.0
 _HOST = "host"
@@ -127,11 +124,12 @@ class Start:
         made = self._order()
         assert self.image is not None  # noqa: S101 - likewise
         mark = recipe.fingerprint({**made, "digest": self.image.id})
-        kept = self.labs.container(self.spec.name)
+        kept = self.labs.container(self.spec.name, acting=True)
         token = self.spec.token or self._token(kept)
         how = "made"
         if kept is not None and kept.labels.get(recipe.SETTINGS) == mark:
             how = "the one there was"
+            restart(kept, ON_FAILURE)
         else:
             if kept is not None:
                 how = "made anew: the profile, the folder or the image has changed"
@@ -175,7 +173,7 @@ class Start:
             "entrypoint": [self.settings.python],
             "command": [f"{recipe.OURS}/{CONTAINED_LAB.name}", *self._arguments(root.target, own_network=own_network)],
             "working_dir": root.target,
-            "restart_policy": {"Name": "on-failure", "MaximumRetryCount": CRASHES},
+            "restart_policy": back(ON_FAILURE),
             "labels": {
                 recipe.SERVER: self.spec.name,
                 recipe.OWNER: recipe.owner(self.settings),
@@ -236,7 +234,7 @@ class Start:
         port, here = self.spec.port, self.engine.here
         deadline = time.monotonic() + _LET_GO_SECONDS
         while here and not ports.free(port) and time.monotonic() < deadline:
-            time.sleep(_EVERY)
+            time.sleep(EVERY)
         if here and not ports.free(port):
             raise self._taken(ports.owner(port))
         self.began = time.time_ns()
@@ -265,7 +263,7 @@ class Start:
         server = self.labs.find(self.spec.name)
         if server is None or self._crashes() > self.crashes:
             error = self._failed("the server ended while it was starting")
-            container = self.labs.container(self.spec.name)
+            container = self.labs.container(self.spec.name, acting=True)
             if container is not None:
                 with words(self.engine):
                     container.stop(timeout=1)
@@ -289,7 +287,7 @@ class Start:
                 jupyter_api.status(self.labs.address(server), min(jupyter_api.SECONDS, self.limit))
             except UnreachableError as error:
                 problem = error.message
-                time.sleep(_EVERY)
+                time.sleep(EVERY)
                 continue
             return "answers"
         raise self._failed(f"the server does not answer within {self.limit:.0f} s: {problem}")

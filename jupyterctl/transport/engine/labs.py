@@ -6,6 +6,7 @@ with its port, its token and its files. It is made anew where the profile, or th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,8 +22,12 @@ from .where import Engine, engine
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-STOP_SECONDS = 10
+STOP_SECONDS = 10.0
 """How long a lab has to end by itself."""
+EVERY = 0.05
+ON_FAILURE = "on-failure"
+CRASHES = 5
+"""How often in a row a lab that crashes is brought back."""
 TOKEN, RUNTIME = f"{recipe.OURS}/token", f"{recipe.OURS}/runtime"
 _LIVE = {"running": ServerState.RUNNING, "paused": ServerState.RUNNING, "restarting": ServerState.STARTING}
 
@@ -82,11 +87,11 @@ class EngineLabs:
         container = self.container(name)
         return self._describe(container) if container is not None and container.status in _LIVE else None
 
-    def container(self, name: str) -> Container | None:
-        """The container of a profile, whether it runs or not."""
-        from .client import container
+    def container(self, name: str, *, acting: bool = False) -> Container | None:
+        """The container of a profile, whether it runs or not, to look at or to do something with."""
+        from .client import ACT_SECONDS, LOOK_SECONDS, container
 
-        found = container(self.engine, self.name(name))
+        found = container(self.engine, self.name(name), ACT_SECONDS if acting else LOOK_SECONDS)
         return found if found is not None and found.labels.get(recipe.SERVER) == name else None
 
     def name(self, profile: str) -> str:
@@ -153,15 +158,33 @@ class EngineLabs:
     # -- what is done with them ----------------------------------------------------------------------------------
 
     def stop(self, server: Server) -> None:
-        """Ask it to end, and end it where it does not; the container stays, for the next start."""
+        """Ask it to end, and end it where it does not; the container stays, for the next start.
+
+        An engine that is restarted brings back what ended with another code than 0, however it was ended.
+        """
         from .client import words
 
-        container = self.container(server.name)
-        if container is not None:
-            with words(self.engine):
-                if container.status == "paused":
-                    container.unpause()
-                container.stop(timeout=STOP_SECONDS)
+        container = self.container(server.name, acting=True)
+        if container is None:
+            return
+        with words(self.engine):
+            if container.status == "paused":
+                container.unpause()
+            with suppress(TargetError), words(self.engine):  # it may end by itself this moment
+                container.kill("SIGINT")
+            if not self._ended(server.name):
+                container.stop(timeout=0)
+                restart(container, "no")
+
+    def _ended(self, name: str) -> bool:
+        """Whether its container has ended within the time that a lab has for it."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline:
+            container = self.container(name)
+            if container is None or container.status not in _LIVE:
+                return True
+            time.sleep(EVERY)
+        return False
 
     def log(self, server: Server | None, name: str, offset: int) -> tuple[bytes, int]:  # noqa: ARG002 - found by name
         """What its container has written, over all its starts; offsets are moments."""
@@ -195,3 +218,15 @@ class EngineLabs:
     def binds(self) -> list[recipe.Bind]:
         """The profile's mounts."""
         return recipe.binds(self.settings, recipe.base(self.profile.sources, "mounts"))
+
+
+def restart(container: Container, policy: str) -> None:
+    """Say when the engine is to bring a container back, where that is not so already and it can be said."""
+    if container.attrs["HostConfig"].get("RestartPolicy", {}).get("Name") != policy:
+        with suppress(Exception):  # Podman does not let it be changed, and brings nothing back itself
+            container.update(restart_policy=back(policy))
+
+
+def back(policy: str) -> dict[str, Any]:
+    """As engines are told."""
+    return {"Name": policy, "MaximumRetryCount": CRASHES if policy == ON_FAILURE else 0}

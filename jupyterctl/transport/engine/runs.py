@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ...errors import TargetError
+from ...errors import TargetError, UnreachableError
 from ...model import Bundle, Fate, Needs, Plan, Profile, Run, RunState
 from . import recipe
 from .where import Engine, engine, of_handle
@@ -133,11 +133,11 @@ class EngineRuns:
 
     # -- meanwhile -----------------------------------------------------------------------------------------------
 
-    def _container(self, handle: dict[str, str]) -> Container | None:
+    def _container(self, handle: dict[str, str], *, acting: bool = False) -> Container | None:
         """The run's container, None where there is none: somebody else's is not it, nor one that is being removed."""
-        from .client import container
+        from .client import ACT_SECONDS, LOOK_SECONDS, container
 
-        found = container(of_handle(handle), handle["container"])
+        found = container(of_handle(handle), handle["container"], ACT_SECONDS if acting else LOOK_SECONDS)
         if found is None or found.status in _GONE or recipe.RUN not in found.labels:
             return None
         return found if found.labels.get(recipe.OWNER) == handle["owner"] else None
@@ -153,7 +153,14 @@ class EngineRuns:
             data = reading.take(offset)
             if data or reading.followed:
                 return data, False
-        return self._look(handle, reading, offset)
+        try:
+            return self._look(handle, reading, offset)
+        except UnreachableError:
+            raise
+        except TargetError:
+            if self._container(handle) is None:  # removed between two questions
+                return b"", True
+            raise
 
     def _look(self, handle: dict[str, str], reading: Reading, offset: int) -> tuple[bytes, bool]:
         """Look at the container, then read: once it is gone, all it wrote is there."""
@@ -225,7 +232,7 @@ class EngineRuns:
         from .archive import copy
         from .client import words
 
-        container = self._container(handle)
+        container = self._container(handle, acting=True)
         if container is None:
             raise FileNotFoundError(name)
         with words(of_handle(handle)):
@@ -233,15 +240,15 @@ class EngineRuns:
 
     def cancel(self, handle: dict[str, str], grace: float | None) -> None:
         """SIGTERM to the container's first process; when `grace` has passed, the whole container is killed."""
-        container = self._container(handle)
+        container = self._container(handle, acting=True)
         if container is None or container.status not in _LIVE:
             return
         if grace != 0.0:
             self._signal(container, handle, "SIGTERM")
-            if grace is None or self._ended(handle, grace):
+            if grace is None or self._over(handle, grace):
                 return
         self._signal(container, handle, "SIGKILL")
-        self._ended(handle, KILL_SECONDS)
+        self._over(handle, KILL_SECONDS)
 
     @staticmethod
     def _signal(container: Container, handle: dict[str, str], name: str) -> None:
@@ -252,7 +259,7 @@ class EngineRuns:
                 container.unpause()
             container.kill(name)
 
-    def _ended(self, handle: dict[str, str], seconds: float) -> bool:
+    def _over(self, handle: dict[str, str], seconds: float) -> bool:
         """Whether the container has ended within so many seconds."""
         deadline = time.monotonic() + seconds
         while True:
@@ -270,7 +277,7 @@ class EngineRuns:
         reading = self._readings.pop(handle["container"], None)
         if reading is not None:
             reading.close()
-        container = self._container(handle)
+        container = self._container(handle, acting=True)
         if container is not None:
             with words(of_handle(handle)):
                 container.remove(force=True, v=True)
