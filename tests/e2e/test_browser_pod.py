@@ -50,6 +50,7 @@ def test_a_cell_is_executed_after_the_pod_was_deleted(lab: Lab, page: Any, tmp_p
     execute(page, "kept = 6 * 7; print('set', kept)")
     printed(page, "set 42")
     page.keyboard.press("Control+s")
+    page.locator(".jp-Dialog .jp-mod-accept").click()  # the name that it has will do
     wait_for(lambda: "set 42" in (tmp_path / "disk/Untitled.ipynb").read_text())
     before = lab.delete_pod()
     wait_for(lambda: lab.uid() not in {"", before})
