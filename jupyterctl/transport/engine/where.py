@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -100,7 +101,7 @@ def _named(name: str, kind: str, source: str) -> Engine:
 
 
 def _url(url: str, source: str) -> Engine:
-    if urlsplit(url).scheme not in {"unix", "tcp", "http", "https", "ssh"}:
+    if not re.match(r"(unix|tcp|https?|ssh)://", url):
         raise ConfigError(
             f"`{url}` is no engine's address", "write it like unix:///path, tcp://host:2376 or ssh://host"
         )
