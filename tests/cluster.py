@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import signal
 import socket
 import subprocess
 import tempfile
@@ -20,14 +21,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
 import yaml
 
-from jupyterctl.errors import TargetError
 from jupyterctl.transport.kube.api import Cluster
 
 from .conftest import PATIENCE, need, wait_for
 
+STATE, UP = "JUPYTERCTL_TEST_CLUSTER", "JUPYTERCTL_TEST_CLUSTER_UP"
+"""Where a cluster that tests may break keeps its processes' pids, and what starts those that are gone."""
 ADMIN, DEV, IMAGE = "JUPYTERCTL_TEST_KUBECONFIG", "JUPYTERCTL_TEST_DEV_KUBECONFIG", "JUPYTERCTL_TEST_IMAGE"
 
 
@@ -158,31 +159,14 @@ class Space:
 
 @contextmanager
 def api_server_stopped() -> Iterator[None]:
-    """The API server of a cluster whose process this machine has is ended, and started again as it was."""
-    need("kubernetes", os.environ.get(ADMIN), f"{ADMIN} names no kubeconfig of a test cluster")
-    server = next((one for one in psutil.process_iter(["name"]) if one.info["name"] == "kube-apiserver"), None)
-    need("apiserver", server is not None and os.geteuid() == 0, "the API server is not this machine's to stop")
-    assert server is not None
-    command, folder, variables = server.cmdline(), server.cwd(), server.environ()
-    log = os.open(Path(f"/proc/{server.pid}/fd/2").readlink(), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    server.terminate()
-    psutil.wait_procs([server], PATIENCE)
+    """The API server of a cluster that tests may break is killed, and started again at the end."""
+    state, up = os.environ.get(STATE), os.environ.get(UP)
+    need("kubernetes", state and up, f"{STATE} and {UP} name no cluster that tests may break")
+    os.kill(int((Path(str(state)) / "kube-apiserver.pid").read_text()), signal.SIGKILL)
     try:
         yield
     finally:
-        subprocess.Popen(
-            command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-        os.close(log)
-        cluster = Cluster(os.environ[ADMIN], None, None)
-        wait_for(lambda: _answers(cluster))
-
-
-def _answers(cluster: Cluster) -> bool:
-    with suppress(TargetError):
-        cluster.ask(cluster.core.list_namespace)
-        return True
-    return False
+        subprocess.run(["bash", str(up)], check=True, capture_output=True, timeout=PATIENCE * 3)
 
 
 class Proxy:

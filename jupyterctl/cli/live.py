@@ -48,7 +48,7 @@ class Live:
         done = cells.take(event)
         kind = event["event"]
         if "seq" not in event:
-            connection(event)
+            connection(run, event)
         elif kind == "cell":
             self.began[run.id] = time.monotonic()
         elif kind == "output":

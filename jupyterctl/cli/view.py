@@ -44,7 +44,7 @@ class Journal:
         if "seq" in event:
             output.record({"run": run.id, **event})
         else:
-            connection(event)
+            connection(run, event)
 
     def tick(self, run: Run) -> None:
         """Nothing to show."""
@@ -66,7 +66,7 @@ class Plain:
         cells = self.cells.setdefault(run.id, Cells())
         done = cells.take(event)
         if "seq" not in event:
-            connection(event)
+            connection(run, event)
         elif event["event"] == "ended":
             self.line(run, words.outcome(run))
         elif self.several:
@@ -98,10 +98,10 @@ class Plain:
         """Nothing to end."""
 
 
-def connection(event: Event) -> None:
+def connection(run: Run, event: Event) -> None:
     """The place went out of reach, or came back, or says what it waits for."""
     if event["event"] == "waiting":
-        diagnostics.info(f"waiting: {event['reason']}")
+        diagnostics.info(f"`{run.id}` waits: {event['reason']}")
     elif event["event"] == "unreachable":
         diagnostics.warning(f"{event['error']}; the run may go on there, trying again", event.get("hint", ""))
     else:

@@ -85,13 +85,15 @@ class NearEnd:
         `anew`: its machine may have been started again since it was last found. GoneError where it is not there;
         UnreachableError where that cannot be told, or it does not answer in time.
         """
-        if self.dial is None or not self._answers(self.dial):
-            steps.begin("server", "")
+        steps.begin("server", "")
+        answered = self.dial is not None and self._answers(self.dial)
+        if not answered:
             self.dial = _find(target, carrier, anew)
         steps.begin("tunnel", f"127.0.0.1:{self.port}")
         self.carry(carrier)
         steps.begin("http", "")
-        jupyter_api.status(self._address(self.dial), PATIENT_SECONDS)
+        if not answered and self.dial is not None:
+            jupyter_api.status(self._address(self.dial), PATIENT_SECONDS)
 
     def _answers(self, dial: Dial) -> bool:
         """Whether the lab answers where it was; its machine is asked only where it does not."""

@@ -26,6 +26,7 @@ from textual.worker import Worker, WorkerState
 
 from ..core.session import Session
 from ..errors import JupyterctlError
+from ..targets import DEFAULT
 from ..transport import asking
 from . import actions, preferences, themes
 from .glyphs import Glyphs, ascii_wanted
@@ -329,13 +330,10 @@ class Dashboard(App[None]):
 
 
 def all_servers(session: Session) -> list[Status]:
-    """Every profile's server, and those of the kinds that need no profile and have none."""
+    """Every profile's server, and this machine's, which needs no profile; no other place is gone to unasked."""
     found = session.statuses()
-    names = {status.kind for status in found} | {status.name for status in found}
-    for kind in session.kinds():
-        if kind not in names:
-            with suppress(JupyterctlError):  # this kind needs a profile
-                found.append(session.status(kind))
+    if DEFAULT not in {status.kind for status in found} | {status.name for status in found}:
+        found.append(session.status(DEFAULT))
     return found
 
 

@@ -187,24 +187,26 @@ def outage(near: Near, ports: dict[str, int], how: str) -> dict[str, float]:
         near.machine.line.mend()
         began = time.monotonic()
         waits = {name: pool.submit(until_answer, near, port, began) for name, port in ports.items()}
-        waits[how] = pool.submit(until_answer, near, own, began, (lambda: press(near)) if how == "r" else up(near))
+        waits[how] = pool.submit(until_pressed if how == "r" else until_up, near, own, began)
         return {name: wait.result() for name, wait in waits.items()}
 
 
-def up(near: Near) -> Callable[[], None]:
-    """Waits for the keeper to say that the way is up: who knocks before would make it try at once."""
-
-    def wait() -> None:
-        deadline = time.monotonic() + PATIENCE
-        while near.said().state is not LinkState.UP and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-
-    return wait
+def until_pressed(near: Near, port: int, began: float) -> float:
+    """The same when `r` is pressed, which ends with such a request of its own."""
+    press(near)
+    seconds = time.monotonic() - began
+    return seconds if answered(near, port) else float("inf")
 
 
-def until_answer(near: Near, port: int, began: float, first: Callable[[], None] = lambda: None) -> float:
+def until_up(near: Near, port: int, began: float) -> float:
+    """The same when the keeper does it alone: who knocked before would make it try at once."""
+    while near.said().state is not LinkState.UP and time.monotonic() - began < PATIENCE:
+        time.sleep(POLL_SECONDS)
+    return until_answer(near, port, began)
+
+
+def until_answer(near: Near, port: int, began: float) -> float:
     """Seconds until an authenticated request is answered through a port."""
-    first()
     while not answered(near, port):
         if time.monotonic() - began > PATIENCE:
             return float("inf")

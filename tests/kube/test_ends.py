@@ -40,7 +40,10 @@ ENDS = {
     "deadline": End(
         RunState.TIMED_OUT, 5, "DeadlineExceeded", "longer than it may",
         cell="import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\n" + FOREVER,
-        settings={"start_timeout": "1s", "run": {"timeout": "5s", "grace": "1s"}},
+        settings={
+            "start_timeout": "1s", "run": {"timeout": "15s", "grace": "1s"},
+            "template": {"terminationGracePeriodSeconds": 1},
+        },
     ),
     "pull": End(
         RunState.FAILED, 3, "ImagePullBackOff", "cannot be pulled",

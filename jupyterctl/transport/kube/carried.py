@@ -37,7 +37,7 @@ FIRST_SECONDS = 10.0
 CHUNK = 1 << 16
 MOST = 1 << 20
 """Bytes that wait for one side before the other is read no further."""
-LINGER_SECONDS = 60.0
+LINGER_SECONDS = 15.0
 """How long a pod may be silent to a client that says no more; whether it hears, nobody can tell."""
 PING_SECONDS = 20.0
 """How long a connection may be silent before proxies are shown that it is in use."""

@@ -67,7 +67,7 @@ def pending(pod: Object, events: Sequence[Object] = ()) -> str:
     warned = [event for event in events if event.get("type") == "Warning"]
     if warned:
         return f"{warned[-1].get('reason', '')}: {_sentence(warned[-1])}"
-    return "the image is pulled, or the container made" if scheduled else "it waits for a node"
+    return "its image is pulled, or its container made" if scheduled else "it waits for a node"
 
 
 def hopeless(pod: Object) -> Fate | None:

@@ -136,7 +136,7 @@ class Runs:
             stuck = watch.stuck()
             if stuck is not None or (watch.job is None and not watch.pods):
                 fate = stuck or watch.fate()
-                self._delete(watch.cluster, run.handle)
+                self._delete(watch.cluster, run.handle, wait=False)
                 raise TargetError(fate.value, f"look at it: jupyterctl doctor {self.profile.name}")
             time.sleep(POLL_SECONDS)
         self._settle_in(watch, pod["metadata"]["name"], archive)
@@ -179,7 +179,7 @@ class Runs:
         pod = watch.running()
         if grace == 0 or pod is None:
             if not all(pods.over(one) for one in watch.pods) or not watch.pods:
-                self._delete(watch.cluster, handle)
+                self._delete(watch.cluster, handle, wait=pod is not None)
             return
         self._ask_to_end(watch, pod)
         if grace is None:
@@ -201,8 +201,8 @@ class Runs:
         streams.run(watch.cluster, pod["metadata"]["name"], [self.settings.python, "-c", TERMINATE])
 
     @staticmethod
-    def _delete(cluster: Cluster, handle: dict[str, str]) -> None:
-        """Remove the Job and all that belongs to it, and wait until its pods are gone."""
+    def _delete(cluster: Cluster, handle: dict[str, str], *, wait: bool = True) -> None:
+        """Remove the Job and all that belongs to it; wait until its pods are gone, where one of them executes."""
         with suppress(MissingError):
             cluster.ask(
                 cluster.batch.delete_namespaced_job,
@@ -217,7 +217,7 @@ class Runs:
                 label_selector=podspec.selector(run=handle["run"]),
                 grace_period_seconds=1,
             )
-        deadline = time.monotonic() + KILL_SECONDS
+        deadline = time.monotonic() + (KILL_SECONDS if wait else 0.0)
         watch = Watch(cluster, handle["run"], 0)
         while time.monotonic() < deadline:
             watch.look(anew=True)

@@ -18,7 +18,7 @@ from .logs import Log
 
 EVERY = 0.4
 """Seconds between looks at the Job and its pods."""
-EVENTS_AFTER = 2.0
+EVENTS_AFTER = 5.0
 """Seconds that a pod may be on its way before the cluster's events are asked for the reason."""
 
 Object = dict[str, Any]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual import events, on
 from textual.containers import Horizontal
+from textual.reactive import Reactive
 from textual.widget import Widget
 
 from ..glyphs import Cell
@@ -26,6 +27,8 @@ class Listing(Mode):
 
     empty = ""
     """What to say where there is nothing."""
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """Textual's own paints the whole screen again for a widget that takes the keys."""
     in_detail = "esc back"
     """The keys of the detail."""
     _filter: FilterLine | None = None

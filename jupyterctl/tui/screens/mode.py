@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from textual.app import ComposeResult
-from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -28,8 +27,6 @@ class Base(Screen[Result], Generic[Result]):
     """A screen of the dashboard. Its actions are methods `do_NAME`; `why_not` may refuse one, with the reason."""
 
     mode: ClassVar[str] = "app"
-    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
-    """Textual's own paints the whole screen again for a widget that takes the keys."""
 
     @property
     def board(self) -> Dashboard:

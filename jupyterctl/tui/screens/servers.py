@@ -10,7 +10,7 @@ from textual.widget import Widget
 from ...core import words
 from .. import actions, serving
 from ..glyphs import Cell, server
-from ..widgets.serverview import ServerView
+from ..widgets.serverview import ServerView, kernels
 from ..widgets.table import Column, Table
 from .listing import Listing
 
@@ -176,12 +176,3 @@ def trouble(status: Status) -> str:
         return ""
     wait = -(words.since(status.link.next_try) or 0.0) if status.link.next_try else 0.0
     return status.error + (f"; next try in {wait:.0f} s" if wait >= 1 else "")
-
-
-def kernels(status: Status) -> str:
-    """How many kernels are busy and idle."""
-    known = status.health.kernels
-    if known is None:
-        return ""
-    counts = [f"{count} {word}" for count, word in ((known.busy, "busy"), (known.idle, "idle")) if count]
-    return ", ".join(counts) or "none"

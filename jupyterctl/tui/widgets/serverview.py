@@ -119,9 +119,8 @@ class ServerView(VerticalScroll, can_focus=True):
         put(self.query_one("#text", Static), text)
 
     def _facts(self, status: Status) -> Content:
-        kernels = status.health.kernels
-        busy = f"{kernels.busy} busy, {kernels.idle} idle" if kernels else ""
-        active = words.ago(kernels.last_activity) if kernels else ""
+        known, counts = status.health.kernels, kernels(status)
+        active = words.ago(known.last_activity) if known else ""
         pairs: list[tuple[str, Cell | str]] = [
             ("server", Cell(status.name, "strong")),
             ("state", server(status.state)),
@@ -135,7 +134,7 @@ class ServerView(VerticalScroll, can_focus=True):
             ("fix", Cell(status.fix or "", "warn")),
             ("way", status.health.way or ""),
             ("http", status.health.http or ""),
-            ("kernels", f"{busy}, last active {active}" if busy and active else busy),
+            ("kernels", f"{counts}, last active {active}" if active else counts),
             ("folder", tilde(Path(status.root)) if status.root else ""),
             ("since", f"{status.since} ({words.ago(status.since)})" if status.since else ""),
             ("version", f"JupyterLab {status.version}" if status.version else ""),
@@ -169,3 +168,12 @@ class ServerView(VerticalScroll, can_focus=True):
             name, origin = (f"{value.key:<20} ", STYLES["dim"]), (f"  {source}", STYLES["dim"])
             lines.append(Content.assemble(name, (value.text, tone), origin))
         return Content("\n").join(lines)
+
+
+def kernels(status: Status) -> str:
+    """How many kernels are busy and idle."""
+    known = status.health.kernels
+    if known is None:
+        return ""
+    counts = [f"{count} {word}" for count, word in ((known.busy, "busy"), (known.idle, "idle")) if count]
+    return ", ".join(counts) or "none"
