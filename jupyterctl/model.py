@@ -407,6 +407,8 @@ class Outline(Struct, frozen=True, kw_only=True):
     error: RunError | None = None
     sweep: str | None = None
     """Name of the sweep that this run is a point of."""
+    waiting: str = ""
+    """Why it has not started, as its place last told; empty where nothing is known, and once it has."""
 
 
 class Run(Outline, frozen=True, kw_only=True):

@@ -137,6 +137,14 @@ class Queueing(Protocol):
 
 
 @runtime_checkable
+class Following(Protocol):
+    """A target that goes on reading a journal by itself while it is asked for it again and again."""
+
+    def unfollow(self, handle: dict[str, str]) -> None:
+        """Nobody asks any more."""
+
+
+@runtime_checkable
 class Rehearsing(Protocol):
     """A target that makes objects of a run, and can show them before it does."""
 

@@ -86,6 +86,7 @@ def document(session: Session, run: Run) -> dict[str, Any]:
         "cells": run.cells,
         "seconds": run.seconds,
         "error": run.error,
+        "waiting": run.waiting or None,
         "early": run.early,
         "undelivered": run.undelivered,
         "sweep": run.sweep,
@@ -121,6 +122,7 @@ def facts(session: Session, run: Run) -> None:
     pairs = {
         "run": run.id,
         "state": f"{words.GLYPHS[run.state]} {words.outcome(run)}",
+        "waits": run.waiting,
         "notebook": run.notebook,
         "target": f"{run.target}: {plan.place} ({plan.reason})" if plan else run.target,
         "parameters": words.parameters(run),

@@ -79,6 +79,7 @@ def _started(run: Run, event: Event) -> dict[str, object]:
         "started": run.started or event.get("time"),
         "cells": Cells(total=event.get("cells", 0)),
         "attempt": event.get("attempt", 1),
+        "waiting": "",
     }
 
 
@@ -103,6 +104,7 @@ def _ended(run: Run, event: Event) -> dict[str, object]:
         "error": msgspec.convert(error, RunError) if error else None,
         "sha256": event.get("sha256"),
         "undelivered": event.get("undelivered"),
+        "waiting": "",
     }
 
 

@@ -148,14 +148,41 @@ def advance(store: Store, run: Run) -> tuple[Run, bool]:
     offset = run.offset + len(data)
     events = reader.feed(data)
     gone = False
-    while True:
-        data, gone = there.journal(run.handle, offset)
-        records.extend(run.id, offset, data)
-        offset += len(data)
-        events += reader.feed(data)
-        if not data or gone:
-            break
-    return take_in(store, run.id, events, offset - reader.pending), gone
+    try:
+        while True:
+            data, gone = there.journal(run.handle, offset)
+            records.extend(run.id, offset, data)
+            offset += len(data)
+            events += reader.feed(data)
+            if not data or gone:
+                break
+        run = take_in(store, run.id, events, offset - reader.pending)
+        return (run if gone else waits(store, run, there)), gone
+    finally:
+        unfollow(there, run)
+
+
+def unfollow(there: Target, run: Run) -> None:
+    """The journal is asked for no longer."""
+    if isinstance(there, target.Following) and run.handle:
+        there.unfollow(run.handle)
+
+
+def waits(store: Store, run: Run, there: Target) -> Run:
+    """Keep why a run has not started, where its place can tell; it has just been asked for the journal."""
+    if run.started or run.state.ended or not isinstance(there, target.Queueing):
+        return run
+    try:
+        reason = there.pending(run.handle)
+    except JupyterctlError:
+        return run
+    if reason == run.waiting:
+        return run
+
+    def change(kept: Run) -> Run:
+        return kept if kept.started or kept.state.ended else structs.replace(kept, waiting=reason)
+
+    return store.change(run.id, change)
 
 
 def unreachable(store: Store, run: Run, error: UnreachableError) -> Run:
@@ -261,13 +288,22 @@ def cancel(store: Store, run: Run, grace: float | None = None, *, wait: bool = T
     if run.handle:
         target_of(run).cancel(run.handle, grace if wait else None)
         if not wait:
-            return run
+            return _cancelled_early(store, run)
         run, gone = advance(store, run)
         if not run.state.ended and not gone:
             raise TargetError(f"`{run.id}` does not end", "try again, or look at it with `jupyterctl runs attach`")
     if not run.state.ended:
         run = end(store, run, RunState.CANCELLED, "Cancelled", "cancelled before it could save")
     return settle(store, run)
+
+
+def _cancelled_early(store: Store, run: Run) -> Run:
+    """A run that was asked to end: where it had not begun, and nothing of it is left, that is its end."""
+    with suppress(UnreachableError):
+        run, gone = advance(store, run)
+        if gone and not run.started and not run.state.ended:
+            return end(store, run, RunState.CANCELLED, "Cancelled", "cancelled before it began")
+    return run
 
 
 def fetch(store: Store, run: Run, destination: Path | None) -> Path:

@@ -84,7 +84,9 @@ class Driver:
         self._looked = 0.0
 
     def close(self) -> None:
-        """Let the lock go."""
+        """Let the lock and the runs go."""
+        for follower in self.followers.values():
+            follower.close()
         os.close(self._lock)
 
     def events(self) -> Iterator[tuple[Run, Event | None]]:

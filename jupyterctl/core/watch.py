@@ -6,10 +6,10 @@ import re
 import time
 from collections.abc import Iterator
 
-from ..errors import JupyterctlError, UnreachableError
+from ..errors import UnreachableError
 from ..model import Event, Run, RunState
 from ..store import Store
-from ..target import Queueing, Target
+from ..target import Target
 from . import journal, records, runs
 
 POLL_SECONDS = 0.03
@@ -80,16 +80,19 @@ class Follower:
 
     def _waiting(self, there: Target, events: list[Event]) -> list[Event]:
         """Why it has not started, where that is news."""
-        if events or self.run.started or self.run.state.ended or not isinstance(there, Queueing):
+        if events:
             return []
-        try:
-            reason = there.pending(self.run.handle)
-        except JupyterctlError:
-            return []
+        self.run = runs.waits(self.store, self.run, there)
+        reason = self.run.waiting
         kind = re.sub(r"[0-9a-f]*\d[0-9a-f]*", "", reason)  # the cluster's own counters are no news
         news = reason if kind != self._waits else ""
         self._waits = kind
         return [{"event": "waiting", "reason": news}] if news else []
+
+    def close(self) -> None:
+        """Nobody polls any more."""
+        if self._target is not None:
+            runs.unfollow(self._target, self.run)
 
     def _take(self, events: list[Event]) -> list[Event]:
         self._pending += events
@@ -124,12 +127,15 @@ class Follower:
 def follow(store: Store, run: Run) -> Iterator[tuple[Run, Event | None]]:
     """The run and each of its events, from the first one to the last; None where nothing is new for a moment."""
     follower = Follower(store, run)
-    while True:
-        events = follower.poll()
-        for event in events:
-            yield follower.run, event
-        if follower.finished:
-            return
-        if not events:
-            yield follower.run, None
-            time.sleep(POLL_SECONDS)
+    try:
+        while True:
+            events = follower.poll()
+            for event in events:
+                yield follower.run, event
+            if follower.finished:
+                return
+            if not events:
+                yield follower.run, None
+                time.sleep(POLL_SECONDS)
+    finally:
+        follower.close()

@@ -98,6 +98,15 @@ def test_a_deleted_job_is_lost(runs: Runs) -> None:
     assert [event["seq"] for event in events if "seq" in event] == list(range(len(events)))
 
 
+def test_a_run_that_waits_is_cancelled_at_once(runs: Runs) -> None:
+    """As Ctrl-C does, which only asks."""
+    run = runs.start(runs.profile(node_selector={"no": "where"}), "1")
+    wait_for(lambda: runs.space.pods(run=run.id))
+    runs.session.request_cancel(run)
+    last, _ = runs.finish(run)
+    assert (last.state, last.exit_code) == (RunState.CANCELLED, 4)
+
+
 def test_one_delete_removes_everything(runs: Runs) -> None:
     run = runs.start(runs.profile(), FOREVER)
     wait_for(lambda: runs.session.run(run.id).started)

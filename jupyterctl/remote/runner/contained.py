@@ -9,7 +9,7 @@ await_for   seconds that this may take
 fetch       where fsspec finds that archive, instead of a sender
 install     install papermill and ipykernel where they are missing
 lack        modules the notebook imports: a run that lacks one ends before its first cell
-print       the most bytes of files, as printed, that follow the journal; left out, none are
+print       the most bytes of files, as printed, that follow the journal; left out, none are, nor after a long journal
 keep        seconds that files wait which were not printed
 store       address below which fsspec is to put them instead
 """
@@ -45,6 +45,8 @@ EVERY = 0.03
 """Seconds between looks at the journal."""
 LINE = 12_000
 """Characters of a printed file in one line: whole lines of up to 16 KiB pass every container's log."""
+LONG = 5 << 20
+"""Bytes of a journal after which nothing is printed: where nodes cut logs, it is to be had in the container alone."""
 LIKELY_RATIO = 12
 """How much smaller a notebook may get by packing; larger ones are not tried."""
 TARGET_FAILED, LOST = 3, 3
@@ -246,7 +248,7 @@ class Supervisor:
         if limit is None:
             return
         there = [Path(name) for name in FILES if Path(name).exists()]
-        small = sum(file.stat().st_size for file in there) <= limit * LIKELY_RATIO
+        small = self.copied <= LONG and sum(file.stat().st_size for file in there) <= limit * LIKELY_RATIO
         printed = {file.name: _packed(file) for file in there} if small else {}
         if small and sum(map(len, printed.values())) <= limit:
             for name, text in printed.items():

@@ -63,7 +63,8 @@ def joined(attempts: Sequence[Attempt], *, again: bool) -> bytes:
     stream = b""
     for place, attempt in enumerate(attempts):
         lines = _renumbered(attempt) if place else attempt.lines
-        stream = stream[: attempt.anchor.offset].ljust(attempt.anchor.offset, b"\n")
+        begins = attempt.anchor.offset  # after a blank line: what an earlier pod still says later is cut off whole
+        stream = stream[: max(begins - 1, 0)].ljust(begins, b"\n")
         if final(lines):
             return stream + lines
         last = place == len(attempts) - 1

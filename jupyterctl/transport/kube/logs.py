@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from ...errors import TargetError
@@ -30,10 +30,11 @@ class Log:
         self._data = bytearray()
         self._stream: Any = None
         self._following: threading.Thread | None = None
+        self._closed = False
         self.complete = False
         """Whether it was read when nothing more could come."""
         self.cut = False
-        """Whether the node has thrown its beginning away."""
+        """Whether the node has thrown lines away that were not seen; `fill` mends it."""
 
     def data(self) -> bytes:
         """Whole lines, as far as they have come."""
@@ -50,35 +51,42 @@ class Log:
         self._merge(got)
         self.complete = last
 
+    def fill(self, whole: bytes) -> None:
+        """Take in the journal itself, out of the pod."""
+        with self._lock:
+            self._data[:] = whole[: whole.rfind(b"\n") + 1]
+            self.cut = False
+
     def follow(self) -> None:
         """Have a thread bring what comes, unless one does."""
-        if self.complete or (self._following and self._following.is_alive()):
+        if self.complete or self._closed or (self._following and self._following.is_alive()):
             return
         self._following = threading.Thread(target=self._follow, name="pod-log", daemon=True)
         self._following.start()
 
     def close(self) -> None:
         """Follow no longer."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            with suppress(Exception):
-                stream.close()
+        self._closed = True
+        with suppress(Exception):
+            self._stream.shutdown()  # to close it would be to wait until the thread that reads has something
 
     def _follow(self) -> None:
-        with suppress(TargetError, Exception):
-            self._stream = self._cluster.raw(
-                self._cluster.core.read_namespaced_pod_log,
-                self._pod,
-                self._cluster.namespace,
-                container="main",
-                follow=True,
-                _request_timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
-            )
+        with suppress(TargetError, Exception), closing(self._open()) as self._stream:
             got = bytearray()
             joined = False
-            while data := self._stream.read1(CHUNK):
+            while not self._closed and (data := self._stream.read1(CHUNK)):
                 got += data
                 joined = self._take(got, joined=joined)
+
+    def _open(self) -> Any:
+        return self._cluster.raw(
+            self._cluster.core.read_namespaced_pod_log,
+            self._pod,
+            self._cluster.namespace,
+            container="main",
+            follow=True,
+            _request_timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
+        )
 
     def _take(self, got: bytearray, *, joined: bool) -> bool:
         """Take in what a stream has brought since its beginning; whether it goes on where we are."""
@@ -98,13 +106,14 @@ class Log:
         whole = got[: got.rfind(b"\n") + 1]
         with self._lock:
             if whole.startswith(self._data):
-                self.cut = bool(whole) and number(whole) not in (0, None) and not self._data
+                self.cut |= not self._data and (number(whole) or 0) > 0
                 self._data[:] = whole
             elif not self._data.startswith(whole):
                 last = _last_number(self._data)
+                self.cut |= (number(whole) or 0) > last + 1
                 for line in whole.splitlines(keepends=True):
                     found = number(line)
-                    if line.startswith(b"=") or (found is not None and found > last):
+                    if (line.startswith(b"=") and b"\n" + line not in self._data) or (found or 0) > last:
                         self._data += line
                         last = last if found is None else found
 

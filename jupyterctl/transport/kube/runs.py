@@ -60,8 +60,8 @@ class Runs:
         where = f"{self.settings.image} in {self.cluster.namespace} of {self.cluster.context}"
         notices: tuple[str, ...] = ()
         if not self.settings.storage:
-            kept = f"the cluster keeps the run and its result for {self.settings.keep} after its end"
-            notices = (f"{kept}: look at it by then, or name a `storage` in the profile",)
+            kept = f"the result is kept in the cluster for {self.settings.keep} after the run's end"
+            notices = (f"{kept}: look at it by then, or name a `storage`",)
         launch = {"kernel": needs.kernel, "lack": list(needs.imports)}
         return Plan(place=where, reason="the profile's image", launch=launch, notices=notices)
 
@@ -163,6 +163,12 @@ class Runs:
                 self._out_of_storage(handle, file.name, file)
                 return file.read_bytes()[offset:], gone
         return data, gone
+
+    def unfollow(self, handle: dict[str, str]) -> None:
+        """End the streams of its pods' logs."""
+        watch = self.__dict__.get("_watches", {}).pop(handle["run"], None)
+        if watch is not None:
+            watch.close()
 
     def pending(self, handle: dict[str, str]) -> str:
         """Why it has not started, in the cluster's words."""

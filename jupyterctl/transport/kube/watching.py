@@ -18,7 +18,7 @@ from .logs import Log
 
 EVERY = 0.4
 """Seconds between looks at the Job and its pods."""
-EVENTS_AFTER = 5.0
+EVENTS_AFTER = 2.0
 """Seconds that a pod may be on its way before the cluster's events are asked for the reason."""
 
 Object = dict[str, Any]
@@ -87,7 +87,7 @@ class Watch:
         stream = attempts.joined(made, again=self.again)
         self._asked = True
         if attempts.final(stream) or (attempts.last_word(stream) and not self.again):
-            self._close()
+            self.close()
         return stream[offset:], self._over(made)
 
     def _over(self, made: list[Attempt]) -> bool:
@@ -97,6 +97,8 @@ class Watch:
             return self.settled or late
         if pods.over(pod):
             return self._log(pod).complete and (self.settled or not self.again)
+        if self.job is None and not main_runs(pod):  # it is on its way out, and has never begun
+            return True
         return self.stuck() is not None or (bool(made) and attempts.final(made[-1].lines))
 
     def stuck(self) -> Fate | None:
@@ -122,7 +124,7 @@ class Watch:
             else:
                 self._read(log, last=False)
             if log.cut:
-                return self._whole(pod, log)
+                self._fill(pod, log)
         return contained.read(log.data()).journal
 
     @staticmethod
@@ -134,14 +136,14 @@ class Watch:
         except TargetError:  # its container has not begun, or is gone: there is no log
             log.complete = last
 
-    def _whole(self, pod: Object, log: Log) -> bytes:
-        """The journal out of the pod's own file, for a node that has thrown the log's beginning away."""
+    def _fill(self, pod: Object, log: Log) -> None:
+        """The journal out of the pod's own file, for a node that has thrown lines of the log away."""
         try:
-            return streams.run(self.cluster, pod["metadata"]["name"], ["cat", f"{contained.RUN}/events.jsonl"])
+            log.fill(streams.run(self.cluster, pod["metadata"]["name"], ["cat", f"{contained.RUN}/events.jsonl"]))
         except UnreachableError:
             raise
         except TargetError:
-            return contained.read(log.data()).journal
+            pass  # its container ends just now
 
     def _log(self, pod: Object) -> Log:
         return self._logs.setdefault(pod["metadata"]["uid"], Log(self.cluster, pod["metadata"]["name"]))
@@ -155,7 +157,8 @@ class Watch:
         self._read(log, last=pods.over(pod))
         return contained.read(log.data())
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Follow no log any longer."""
         for log in self._logs.values():
             log.close()
 

@@ -87,7 +87,7 @@ class Runs(Listing):
         return self.rows.key or ""
 
     def _row(self, run: Outline) -> list[Cell | str]:
-        cells = ""
+        cells = run.waiting
         if run.cells.total:
             counted = f"{run.cells.done}/{run.cells.total}"
             cells = counted if run.state.ended else f"{glyphs.bar(run.cells.done, run.cells.total, BAR)} {counted}"
@@ -97,7 +97,7 @@ class Runs(Listing):
             glyphs.run(run),
             run.target,
             Cell(cells, "dim" if run.state.ended else "busy"),
-            took,
+            Cell("waits", "busy") if run.waiting else took,
             Cell(words.ago(run.created).removesuffix(" ago"), "dim"),
             Path(run.notebook).name,
             Cell(words.parameters(run), "dim"),

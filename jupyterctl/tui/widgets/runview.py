@@ -212,6 +212,7 @@ class RunView(Vertical, can_focus=False):
         elif total:
             pairs.append(("cells", f"{done} of {total}"))
         pairs += [
+            ("waits", Cell(shown.waiting, "busy")),
             ("error", Cell(words.failure(shown), "bad")),
             ("time", words.seconds(shown.seconds if shown.state.ended else words.since(shown.started))),
             ("notebook", tilde(Path(shown.notebook))),
