@@ -64,6 +64,8 @@ def image(registry: str, desk: Desk) -> Iterator[str]:
     api.images.push(repository, tag)
     api.images.remove(name)
     yield name
+    for left in desk.ground.containers():
+        left.remove(force=True, v=True)
     for found in api.images.list(repository):
         api.images.remove(found.id, force=True)
 
