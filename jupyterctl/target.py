@@ -238,7 +238,7 @@ class Kind(Protocol):
 
 
 def kinds() -> list[str]:
-    """Names of all kinds, ours first; imports none of them."""
+    """Names of all kinds, ours first, and of those the one that needs no profile; imports none of them."""
     return [*_ours(), *(name for name in _foreign() if name not in _ours())]
 
 
@@ -281,7 +281,8 @@ def _imported(kind: str) -> Kind:
 
 @cache
 def _ours() -> tuple[str, ...]:
-    return tuple(module.name for module in pkgutil.iter_modules(targets.__path__))
+    found = (module.name for module in pkgutil.iter_modules(targets.__path__))
+    return tuple(sorted(found, key=lambda name: (name != targets.DEFAULT, name)))
 
 
 @cache

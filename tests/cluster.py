@@ -15,8 +15,8 @@ import subprocess
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,6 +59,8 @@ class Space:
         if self.proxy is not None:
             self.proxy.close()
         self.cluster.ask(self.cluster.core.delete_namespace, self.name, grace_period_seconds=0)
+        for volume in self._volumes:
+            self.cluster.ask(self.cluster.core.delete_persistent_volume, volume)
         self._use.close()
 
     @contextmanager
@@ -69,8 +71,27 @@ class Space:
             yield
         finally:
             fcntl.flock(self._use, fcntl.LOCK_SH)
-        for volume in self._volumes:
-            self.cluster.ask(self.cluster.core.delete_persistent_volume, volume)
+
+    @contextmanager
+    def without_api_server(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+        """A cluster of this test alone, and what kills its API server for as long as that is open."""
+        state, up = os.environ.get(STATE), os.environ.get(UP)
+        need("kubernetes", state and up, f"{STATE} and {UP} name no cluster that tests may break")
+        record = Path(str(state)) / "kube-apiserver.pid"
+        outlives = {name: value for name, value in os.environ.items() if name != "JUPYTERCTL_HOME"}
+
+        @contextmanager
+        def stopped() -> Iterator[None]:
+            os.kill(int(record.read_text()), signal.SIGKILL)
+            record.unlink()
+            try:
+                yield
+            finally:
+                command = ["bash", str(up)]
+                subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE * 3, env=outlives)
+
+        with self.alone():
+            yield stopped
 
     def kubeconfig(self, of: str = ADMIN) -> Path:
         """A kubeconfig of a user, through a proxy that can be cut where there is one."""
@@ -155,18 +176,6 @@ class Space:
         from jupyterctl.transport.kube import streams
 
         return streams.run(self.cluster, pod, ["python3", "-c", code, *arguments]).decode()
-
-
-@contextmanager
-def api_server_stopped() -> Iterator[None]:
-    """The API server of a cluster that tests may break is killed, and started again at the end."""
-    state, up = os.environ.get(STATE), os.environ.get(UP)
-    need("kubernetes", state and up, f"{STATE} and {UP} name no cluster that tests may break")
-    os.kill(int((Path(str(state)) / "kube-apiserver.pid").read_text()), signal.SIGKILL)
-    try:
-        yield
-    finally:
-        subprocess.run(["bash", str(up)], check=True, capture_output=True, timeout=PATIENCE * 3)
 
 
 class Proxy:

@@ -101,7 +101,8 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
     where = servers.place(store(), name, cwd)
     try:
         server = where.find()
-        if server is not None and where.target.remote:
+        coming = server is not None and server.state is ServerState.STARTING and where.kept() is not None
+        if server is not None and where.target.remote and not coming:  # its link says itself how far it is
             where.address(server)
     except TargetError as error:
         seen = _unreached(where)

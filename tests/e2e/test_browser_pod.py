@@ -46,10 +46,12 @@ def page(lab: Lab, tmp_path: Path) -> Iterator[Any]:
         browser.close()
 
 
-def test_a_cell_is_executed_after_the_pod_was_deleted(lab: Lab, page: Any) -> None:
+def test_a_cell_is_executed_after_the_pod_was_deleted(lab: Lab, page: Any, tmp_path: Path) -> None:
     execute(page, "kept = 6 * 7; print('set', kept)")
     printed(page, "set 42")
     page.keyboard.press("Control+s")
+    page.locator(".jp-Dialog .jp-mod-accept").click()  # the name that it has will do
+    wait_for(lambda: "set 42" in (tmp_path / "disk/Untitled.ipynb").read_text())
     before = lab.delete_pod()
     wait_for(lambda: lab.uid() not in {"", before})
     wait_for(lambda: lab.session.status(NAME).health.http == "ok")

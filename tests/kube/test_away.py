@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import threading
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from jupyterctl.model import Run, RunState
-from tests.conftest import PATIENCE, kinds, need, wait_for
+from tests.conftest import PATIENCE, kinds, wait_for
 
 from .conftest import Runs
 
-STATE, UP = "JUPYTERCTL_TEST_CLUSTER", "JUPYTERCTL_TEST_CLUSTER_UP"
-"""Where a cluster that tests may break keeps its processes' pids, and what starts those that are gone."""
 COUNTING = (
     "import os, time\nnumber = 0\nwhile not os.path.exists('/tmp/go'):\n"
     "    print(number, flush=True)\n    number += 1\n    time.sleep(0.02)"
@@ -80,22 +74,13 @@ def test_a_log_is_followed_through_every_loss_of_the_way(runs: Runs) -> None:
 
 
 def test_an_api_server_that_is_killed_and_started_again(runs: Runs) -> None:
-    state, up = os.environ.get(STATE), os.environ.get(UP)
-    need("kubernetes", state and up, f"{STATE} and {UP} name no cluster that tests may break")
-    record = Path(str(state)) / "kube-apiserver.pid"
-    pid = int(record.read_text())
-    with runs.space.alone():
+    with runs.space.without_api_server() as stopped:
         run = runs.start(runs.profile(), COUNTING)
         following = Following(runs, run)
         wait_for(following.printed)
-        os.kill(pid, signal.SIGKILL)
-        record.unlink()
-        try:
+        with stopped():
             wait_for(lambda: runs.session.run(run.id).state is RunState.UNKNOWN)
             assert runs.session.run(run.id).exit_code is None
-        finally:
-            outlives = {name: value for name, value in os.environ.items() if name != "JUPYTERCTL_HOME"}
-            subprocess.run(["bash", str(up)], check=True, capture_output=True, timeout=PATIENCE * 3, env=outlives)
         wait_for(lambda: runs.session.run(run.id).state is RunState.RUNNING)
         go(runs, run)
         following.end()

@@ -11,7 +11,7 @@ import pytest
 from jupyterctl.core import copying
 from jupyterctl.errors import TargetError
 from jupyterctl.model import PhaseState
-from tests.cluster import DEV, Space, api_server_stopped
+from tests.cluster import DEV, Space
 from tests.conftest import wait_for
 from tests.contract.test_links import keepers
 
@@ -79,12 +79,13 @@ def test_a_client_waits_for_the_api_server(lab: Lab) -> None:
 
 
 def test_the_link_outlives_the_api_server(lab: Lab) -> None:
-    url, pod = lab.start(), lab.uid()
-    with api_server_stopped():
-        wait_for(lambda: lab.row().state == "unreachable")
-    wait_for(lambda: lab.row().state == "running")
-    assert lab.get()["kernels"] == 0
-    assert (lab.start(), lab.uid()) == (url, pod)
+    with lab.space.without_api_server() as stopped:
+        url, pod = lab.start(), lab.uid()
+        with stopped():
+            wait_for(lambda: lab.row().state == "unreachable")
+        wait_for(lambda: lab.row().state == "running")
+        assert lab.get()["kernels"] == 0
+        assert (lab.start(), lab.uid()) == (url, pod)
 
 
 def test_a_killed_keeper_is_replaced(lab: Lab, home: Path) -> None:

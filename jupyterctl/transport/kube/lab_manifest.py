@@ -99,7 +99,7 @@ def _pod(name: str, settings: Any, account: str | None) -> Object:
         "readinessProbe": {**ready, "periodSeconds": 2, "failureThreshold": 3},
         "terminationMessagePolicy": "File",
     }
-    env = {"JUPYTER_TOKEN_FILE": f"{OWN}/{TOKEN}", "JUPYTER_RUNTIME_DIR": f"{ROOT}/runtime"}
+    env = {"JUPYTER_TOKEN_FILE": f"{OWN}/{TOKEN}", "JUPYTER_RUNTIME_DIR": f"{ROOT}/runtime", **_outliving(settings)}
     volumes: list[tuple[Object, str]] = [
         ({"emptyDir": {}}, ROOT),
         ({"secret": {"secretName": called(name), "defaultMode": 0o440}}, OWN),
@@ -110,6 +110,15 @@ def _pod(name: str, settings: Any, account: str | None) -> Object:
     if settings.server.disk:
         made["containers"][0]["volumeMounts"].append({"name": _VOLUME, "mountPath": folder(settings)})
     return {"terminationGracePeriodSeconds": GRACE_SECONDS, **made}
+
+
+def _outliving(settings: Any) -> dict[str, str]:
+    """Where JupyterLab keeps a person's settings and which tabs are open: beside the files, where these are kept."""
+    if not settings.server.disk:
+        return {}
+    own = f"{folder(settings)}/.jupyter/lab"
+    places = {"JUPYTERLAB_SETTINGS_DIR": f"{own}/user-settings", "JUPYTERLAB_WORKSPACES_DIR": f"{own}/workspaces"}
+    return {name: place for name, place in places.items() if name not in settings.env}
 
 
 def _flags(settings: Any) -> list[str]:
