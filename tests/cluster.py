@@ -78,13 +78,20 @@ class Space:
         state, up = os.environ.get(STATE), os.environ.get(UP)
         need("kubernetes", state and up, f"{STATE} and {UP} name no cluster that tests may break")
 
+        record = Path(str(state)) / "kube-apiserver.pid"
+        outlives = {name: value for name, value in os.environ.items() if name != "JUPYTERCTL_HOME"}
+
         @contextmanager
         def stopped() -> Iterator[None]:
-            os.kill(int((Path(str(state)) / "kube-apiserver.pid").read_text()), signal.SIGKILL)
+            server = psutil.Process(int(record.read_text()))
+            server.kill()
+            server.wait(PATIENCE)  # until then it has its port
+            record.unlink()
             try:
                 yield
             finally:
-                subprocess.run(["bash", str(up)], check=True, capture_output=True, timeout=PATIENCE * 3)
+                command = ["bash", str(up)]
+                subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE * 3, env=outlives)
 
         with self.alone():
             yield stopped
