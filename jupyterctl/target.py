@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+
+import msgspec
 
 from . import model, targets
 from .errors import ConfigError
@@ -234,7 +238,7 @@ class Kind(Protocol):
 
 
 def kinds() -> list[str]:
-    """Names of all kinds, ours first; imports none of them."""
+    """Names of all kinds, ours first, and of those the one that needs no profile; imports none of them."""
     return [*_ours(), *(name for name in _foreign() if name not in _ours())]
 
 
@@ -245,6 +249,25 @@ def exists(kind: str) -> bool:
 
 def load(kind: str) -> Kind:
     """Import one kind; ConfigError names the kinds there are."""
+    module = _imported(kind)
+    settle(module.Settings)
+    return module
+
+
+def settle(settings: type) -> None:
+    """Let msgspec look at a struct for the first time: two threads that do so at once end the process."""
+    with _SETTLING:
+        if settings not in _settled:
+            with suppress(msgspec.ValidationError):
+                msgspec.convert({}, settings)
+            _settled.add(settings)
+
+
+_SETTLING = threading.Lock()
+_settled: set[type] = set()
+
+
+def _imported(kind: str) -> Kind:
     if kind in _ours():
         return cast(Kind, importlib.import_module(f"{targets.__name__}.{kind}"))
     entry = _foreign().get(kind)
@@ -258,7 +281,8 @@ def load(kind: str) -> Kind:
 
 @cache
 def _ours() -> tuple[str, ...]:
-    return tuple(module.name for module in pkgutil.iter_modules(targets.__path__))
+    found = (module.name for module in pkgutil.iter_modules(targets.__path__))
+    return tuple(sorted(found, key=lambda name: (name != targets.DEFAULT, name)))
 
 
 @cache

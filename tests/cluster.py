@@ -77,7 +77,6 @@ class Space:
         """A cluster of this test alone, and what kills its API server for as long as that is open."""
         state, up = os.environ.get(STATE), os.environ.get(UP)
         need("kubernetes", state and up, f"{STATE} and {UP} name no cluster that tests may break")
-
         record = Path(str(state)) / "kube-apiserver.pid"
         outlives = {name: value for name, value in os.environ.items() if name != "JUPYTERCTL_HOME"}
 

@@ -98,6 +98,16 @@ def _root() -> bytes:
     return made.getvalue()
 
 
+def pack(name: str, data: bytes) -> bytes:
+    """An archive of one file."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(data)
+        tar.addfile(entry, io.BytesIO(data))
+    return made.getvalue()
+
+
 SYSTEM = [name for name in ("bin", "lib", "lib64", "sbin") if Path(f"/{name}").exists()]
 LINKED = [name for name in SYSTEM if Path(f"/{name}").is_symlink()]
 MOUNTED = ["/usr", "/etc/ld.so.cache", *(f"/{name}" for name in SYSTEM if name not in LINKED), sys.prefix]

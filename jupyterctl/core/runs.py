@@ -164,7 +164,7 @@ def advance(store: Store, run: Run) -> tuple[Run, bool]:
 
 def unfollow(there: Target, run: Run) -> None:
     """The journal is asked for no longer."""
-    if isinstance(there, target.Following) and run.handle:
+    if there is not None and isinstance(there, target.Following):
         there.unfollow(run.handle)
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import base64
 import os
-import signal
 import socket
-import sys
-import termios
 import threading
-import tty
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from . import raw
 
 if TYPE_CHECKING:
     from .broker import Broker
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 16
 BY_A_SIGNAL = 255
 """The exit code where a command has none, as ssh has it."""
-_IN, _OUT, _ERR = 0, 1, 2
+_OUT, _ERR = 1, 2
 _TOLD = ("LANG", "LANGUAGE", "COLORTERM")
 """Variables that the machine is told, beside `LC_*`, as far as it takes them."""
 
@@ -35,14 +32,14 @@ def carry(broker: Broker, command: str) -> int:
     conversations: list[socket.socket] = []
     code = None
     asked = broker.request("terminal", command=command, screen=_screen(), connected=conversations.append)
-    with _as_it_was():
+    with raw.kept():
         for word, value in asked:
             if word == "begun":
                 _Input(conversations[0]).begin()
             elif word == "data":
-                _write(_OUT, base64.b64decode(value))
+                raw.write(_OUT, base64.b64decode(value))
             elif word == "errors":
-                _write(_ERR, value.encode())
+                raw.write(_ERR, value.encode())
             elif word == "result":
                 code = value
     return BY_A_SIGNAL if code is None else int(code)
@@ -57,15 +54,13 @@ class _Input:
 
     def begin(self) -> None:
         """Every key is the command's from now on."""
-        if sys.stdin.isatty():
-            tty.setraw(_IN)
-            signal.signal(signal.SIGWINCH, lambda *_: self._say(size=os.get_terminal_size(_IN)))
-            self._say(size=os.get_terminal_size(_IN))
+        if raw.is_one():
+            raw.begin(lambda rows, columns: self._say(size=(columns, rows)))
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         with suppress(OSError):
-            while data := os.read(_IN, CHUNK):
+            while data := os.read(raw.IN, CHUNK):
                 self._say(data=base64.b64encode(data).decode())
         self._say(end=True)
 
@@ -75,30 +70,8 @@ class _Input:
 
 
 def _screen() -> dict[str, Any] | None:
-    if not sys.stdin.isatty():
+    if not raw.is_one():
         return None
-    size = os.get_terminal_size(_IN)
+    size = os.get_terminal_size(raw.IN)
     told = {name: value for name, value in os.environ.items() if name in _TOLD or name.startswith("LC_")}
     return {"term": os.environ.get("TERM", "dumb"), "columns": size.columns, "rows": size.lines, "variables": told}
-
-
-@contextmanager
-def _as_it_was() -> Iterator[None]:
-    """Afterwards our terminal is as it was before, also where we are asked to end."""
-    if not sys.stdin.isatty():
-        yield
-        return
-    before, resized = termios.tcgetattr(_IN), signal.getsignal(signal.SIGWINCH)
-    asked_to_end = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        yield
-    finally:
-        termios.tcsetattr(_IN, termios.TCSADRAIN, before)
-        signal.signal(signal.SIGWINCH, resized)
-        signal.signal(signal.SIGTERM, asked_to_end)
-
-
-def _write(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]

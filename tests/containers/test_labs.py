@@ -18,6 +18,7 @@ from jupyterctl.transport.engine.client import client
 from jupyterctl.transport.engine.where import Engine
 from tests import engine
 from tests.conftest import Cli, need, wait_for
+from tests.contract.places import ContainerServers
 from tests.contract.server_ground import Labs
 from tests.outcomes.ground import two_lines
 
@@ -30,7 +31,7 @@ AWAY = 2.0
 @pytest.fixture
 def labs(desk: Desk) -> Labs:
     """Someone who works in the desk's folder."""
-    return Labs(desk.folder)
+    return Labs(desk.folder, ContainerServers())
 
 
 def inside(desk: Desk, code: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from tests import engine
 from tests.conftest import PATIENCE, Cli, end, need, wait_for
+from tests.contract.places import ContainerServers
 from tests.contract.server_ground import Labs
 from tests.outcomes.ground import Watcher
 
@@ -99,7 +100,7 @@ def test_runs_there(desk: Desk, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_lab_there(desk: Desk, cli: Cli) -> None:
     """Started, found, entered, stopped, and back as it was."""
     assert not [line for line in cli("doctor", "there").stdout.splitlines() if "fail" in line]
-    labs = Labs(desk.folder)
+    labs = Labs(desk.folder, ContainerServers())
     desk.describe(desk.ground.bare(workdir=str(desk.folder)))
     labs.start()
     url = labs.session.server_url("there")

@@ -89,6 +89,8 @@ def test_this_machine_needs_no_profile(cli):
             "root": None,
             "pid": None,
             "adopted": False,
+            "facts": {},
+            "events": [],
         }
     ]
 

@@ -155,6 +155,29 @@ def test_a_pod_killed_by_force_is_replaced(runs: Runs) -> None:
     assert again == [event for event in events if "seq" in event]
 
 
+def test_a_pod_that_is_taken_away_gently_is_replaced(runs: Runs) -> None:
+    """As when its node is drained: it can save what it has, and says it was cancelled; nobody has cancelled the run."""
+    cell = "import os, time\nwhile not os.path.exists('/tmp/go'):\n    time.sleep(0.05)"
+    run = runs.start(runs.profile(), "print('began')", cell)
+    wait_for(lambda: "cell-done" in kinds(runs.session.events(runs.session.run(run.id))))
+    cluster = runs.space.cluster
+    (first,) = runs.space.pods(run=run.id)
+    name = first["metadata"]["name"]
+    version = "policy/v1" if cluster.version >= (1, 22) else "policy/v1beta1"
+    eviction = {"apiVersion": version, "kind": "Eviction", "metadata": {"name": name}}
+    cluster.ask(cluster.core.create_namespaced_pod_eviction, name, cluster.namespace, eviction)
+    wait_for(lambda: runs.session.run(run.id).attempt == 2)
+    second = runs.space.pods(run=run.id)[-1]["metadata"]
+    assert second["uid"] != first["metadata"]["uid"]
+    runs.space.execute(second["name"], "open('/tmp/go', 'w')")
+    last, events = runs.finish(run)
+    assert last.state is RunState.SUCCEEDED, last.error
+    (retry,) = [event for event in events if event["event"] == "retry"]
+    assert (retry["attempt"], retry["status"]) == (2, "lost")
+    assert "deleted" in retry["error"]["value"] or "gone" in retry["error"]["value"]
+    assert "cancelled" not in [event.get("status") for event in events]
+
+
 def test_a_run_that_fails_is_tried_again_in_another_pod(runs: Runs) -> None:
     run = runs.start(runs.profile(), "print('tried')", "raise ValueError('again')", retries=1)
     last, events = runs.finish(run)

@@ -17,6 +17,7 @@ from jupyterctl.core import records
 from jupyterctl.core.session import Session
 from jupyterctl.model import RunState
 from tests.conftest import PATIENCE, need, wait_for
+from tests.sshd import free_port
 
 from .conftest import Runs
 from .test_luggage import LARGE
@@ -30,11 +31,11 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     bridge = psutil.net_if_addrs().get("docker0")
     need("docker", bridge, "there is no bridge docker0, by which pods reach this machine")
     address = next(one.address for one in bridge or () if one.family is socket.AF_INET)
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address=address, port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
+    port = free_port()
+    server = subprocess.Popen(
+        [moto_server(), "-H", address, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: socket.socket().connect_ex((address, port)) == 0)
     names = {**NAMES, "AWS_ENDPOINT_URL": f"http://{address}:{port}"}
     for name, value in names.items():
         monkeypatch.setenv(name, value)
@@ -43,7 +44,20 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     s3fs.S3FileSystem.clear_instance_cache()
     s3fs.S3FileSystem().mkdir("bucket")
     yield names
-    server.stop()
+    server.kill()
+    server.wait(PATIENCE)
+
+
+def moto_server() -> Path:
+    """moto's server in an environment of its own, for it wants another botocore than s3fs; made once, and kept."""
+    environment = Path("~/.cache/jupyterctl-tests/moto").expanduser()
+    program = environment / "bin/moto_server"
+    if not program.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True, timeout=PATIENCE)
+        command = [environment / "bin/pip", "install", "--quiet", "moto[s3,server]>=5"]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE * 3)
+        need("moto", done.returncode == 0, "its packages cannot be installed")
+    return program
 
 
 def with_s3fs(image: str, folder: Path) -> str:

@@ -47,6 +47,10 @@ ENDS = {
         pod(state={"terminated": {"reason": "ContainerCannotRun", "message": "python9:\n not found", "exitCode": 127}}),
         RunState.FAILED, "ContainerCannotRun", "python9: not found",
     ),
+    "drained": (
+        {**pod(state={"terminated": {"exitCode": 4}}), "metadata": {"deletionTimestamp": ago(1)}},
+        RunState.LOST, "PodDeleted", "drained",
+    ),
     "nothing known": (pod(), RunState.LOST, "PodGone", "gone"),
 }  # fmt: skip
 

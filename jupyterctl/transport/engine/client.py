@@ -113,6 +113,9 @@ def unreachable(engine: Engine, error: BaseException) -> UnreachableError:
         return UnreachableError(
             f"the engine at `{engine.url}` does not answer", "it may be busy, or the way to it down"
         )
+    if engine.url.startswith("ssh://"):
+        hint = f"try it: ssh {engine.host} docker version"
+        return UnreachableError(f"the engine at `{engine.url}` cannot be reached over ssh", hint)
     told = " ".join(str(causes[-1] or error).split())
     return UnreachableError(f"the engine at `{engine.url}` cannot be spoken to: {told}", "look at it: docker info")
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import socket
 import sys
-import termios
-import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from .. import raw
 from . import images, recipe
 from .client import client, words
 from .where import of_handle
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 COMMAND = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh"]
 BLOCK = 1 << 16
-Resize = Callable[[int, int], object]
 
 
 def enter(api: DockerClient, order: dict[str, Any], *, terminal: bool) -> int:
@@ -74,11 +71,11 @@ def _terminal() -> dict[str, str]:
     return {"TERM": os.environ.get("TERM", "dumb")}
 
 
-def _talk(stream: Any, *, terminal: bool, resize: Resize) -> None:
+def _talk(stream: Any, *, terminal: bool, resize: raw.Resize) -> None:
     """Until the shell ends: what is typed goes there, what it says comes here."""
     link: socket.socket = getattr(stream, "_sock", stream)
     link.setblocking(True)
-    with _raw(resize) if terminal else nullcontext():
+    with raw.given(resize) if terminal else nullcontext():
         out = _plain if terminal else _frames()
         typing = True
         while True:
@@ -96,7 +93,7 @@ def _talk(stream: Any, *, terminal: bool, resize: Resize) -> None:
                 if not data:
                     return
                 for number, part in out(data):
-                    os.write(number, part)
+                    raw.write(number, part)
 
 
 def _plain(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -115,25 +112,6 @@ def _frames() -> Callable[[bytes], Iterator[tuple[int, bytes]]]:
             rest = rest[8 + length :]
 
     return split
-
-
-@contextmanager
-def _raw(resize: Resize) -> Iterator[None]:
-    """The terminal as it is, key by key; its size is told now and whenever it changes."""
-    before = termios.tcgetattr(0)
-
-    def follow(*_: object) -> None:
-        size = os.get_terminal_size()
-        with suppress(Exception):  # the shell may be over
-            resize(size.lines, size.columns)
-
-    tty.setraw(0)
-    signal.signal(signal.SIGWINCH, follow)
-    try:
-        follow()
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
 def main(text: str) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +20,7 @@ import msgspec
 from ...errors import ConfigError
 
 USUAL = "/var/run/docker.sock"
+_ADDRESSES = ("unix://", "tcp://", "http://", "https://", "ssh://")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -101,7 +101,7 @@ def _named(name: str, kind: str, source: str) -> Engine:
 
 
 def _url(url: str, source: str) -> Engine:
-    if not re.match(r"(unix|tcp|https?|ssh)://", url):
+    if not url.startswith(_ADDRESSES):
         raise ConfigError(
             f"`{url}` is no engine's address", "write it like unix:///path, tcp://host:2376 or ssh://host"
         )

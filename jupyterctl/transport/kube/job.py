@@ -142,12 +142,14 @@ def job(run: Run, bundle: Bundle, settings: Any, pieces: int) -> dict[str, Json]
             "backoffLimit": _retries(run),
             "ttlSecondsAfterFinished": int(duration(settings.keep)),
             **_deadline(bundle.task.get("timeout"), grace, settings),
-            "podFailurePolicy": {"rules": [_FINAL]},
+            "podFailurePolicy": {"rules": [_DRAINED, _FINAL]},
             "template": {"metadata": {"labels": labels}, "spec": spec},
         },
     }
 
 
+_DRAINED = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+"""A pod that is taken away for the cluster's own reasons is replaced, whatever it says of its end."""
 _FINAL = {"action": "FailJob", "onExitCodes": {"containerName": "main", "operator": "In", "values": [4, 5]}}
 """A run that was cancelled or has used up its time is not tried again; servers before 1.26 do not know of this."""
 

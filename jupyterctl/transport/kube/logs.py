@@ -113,9 +113,11 @@ class Log:
                 self.cut |= (number(whole) or 0) > last + 1
                 for line in whole.splitlines(keepends=True):
                     found = number(line)
-                    if (line.startswith(b"=") and b"\n" + line not in self._data) or (found or 0) > last:
+                    if found is not None and found > last:
                         self._data += line
-                        last = last if found is None else found
+                        last = found
+                    elif line.startswith(b"=") and b"\n" + line not in self._data:
+                        self._data += line
 
 
 def number(line: bytes) -> int | None:

@@ -32,6 +32,11 @@ def over(pod: Object) -> bool:
     return phase(pod) in {"Succeeded", "Failed"}
 
 
+def deleted(of: Object) -> bool:
+    """Whether it is on its way out, by whoever it may be."""
+    return "deletionTimestamp" in of["metadata"]
+
+
 def main(pod: Object) -> Object:
     """The status of its container, empty before there is one."""
     statuses = pod.get("status", {}).get("containerStatuses") or [{}]
@@ -99,6 +104,9 @@ def ended(pod: Object) -> Fate:  # noqa: PLR0911 - one for each way to end
         return Fate(state=RunState.TIMED_OUT, name="DeadlineExceeded", value="the pod ran longer than it may")
     if reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"}:
         return Fate(state=RunState.LOST, name="NodeLost", value=f"the node went: {status.get('message', reason)}")
+    if deleted({"metadata": {}, **pod}):
+        value = "its pod was deleted, by somebody or because its node was drained"
+        return Fate(state=RunState.LOST, name="PodDeleted", value=value)
     if over.get("reason") == "OOMKilled":
         limit = memory(pod)
         value = f"the pod ran into its memory limit{f' of {limit}' if limit else ''}"

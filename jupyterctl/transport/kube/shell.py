@@ -10,18 +10,15 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import ssl
 import sys
-import termios
-import tty
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
 
 from ...errors import JupyterctlError
+from .. import raw
 from . import streams
 from .api import Cluster
 
@@ -78,33 +75,8 @@ class Shell:
         if data and data[0] == streams.STATUS:
             self.code = streams.code(data[1:])
         elif len(data) > 1:
-            _write(2 if data[0] == streams.STDERR else 1, data[1:])
+            raw.write(2 if data[0] == streams.STDERR else 1, data[1:])
         return True
-
-
-def _write(number: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(number, view) :]
-
-
-@contextmanager
-def _raw(resize: Callable[[int, int], object]) -> Iterator[None]:
-    """The terminal as it is, key by key; its size is told now and whenever it changes."""
-    before = termios.tcgetattr(0)
-
-    def follow(*_: object) -> None:
-        size = os.get_terminal_size()
-        with suppress(Exception):  # the shell may be over
-            resize(size.lines, size.columns)
-
-    tty.setraw(0)
-    signal.signal(signal.SIGWINCH, follow)
-    try:
-        follow()
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
 def main(text: str) -> int:
@@ -121,7 +93,7 @@ def main(text: str) -> int:
 
     if given:
         shell.send(streams.STDIN, given)
-    with _raw(resize) if terminal else nullcontext():
+    with raw.given(resize) if terminal else nullcontext():
         return shell.talk(typing=terminal)
 
 

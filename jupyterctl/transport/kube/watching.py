@@ -96,7 +96,7 @@ class Watch:
             late = self.job is not None and pods.age(self.job["metadata"]["creationTimestamp"]) > self._patience
             return self.settled or late
         if pods.over(pod):
-            return self._log(pod).complete and (self.settled or not self.again)
+            return self._log(pod).complete and (self.settled or not (self.again or self._taken(pod)))
         if self.job is None and not main_runs(pod):  # it is on its way out, and has never begun
             return True
         return self.stuck() is not None or (bool(made) and attempts.final(made[-1].lines))
@@ -109,9 +109,23 @@ class Watch:
     def _attempts(self) -> list[Attempt]:
         known = {pod["metadata"]["uid"]: pod for pod in self.pods}
         return [
-            Attempt(anchor=anchor, lines=self._lines(known[anchor.uid]) if anchor.uid in known else b"")
+            Attempt(anchor=anchor, lines=self._said(known[anchor.uid]) if anchor.uid in known else b"")
             for anchor in self._anchors
         ]
+
+    def _said(self, pod: Object) -> bytes:
+        """The journal of one pod; that it was cancelled is no end where somebody has taken the pod from its Job."""
+        lines = self._lines(pod)
+        if (attempts.last_word(lines) or {}).get("status") != RunState.CANCELLED:
+            return lines
+        self.look(anew=True)
+        now = next((one for one in self.pods if one["metadata"]["uid"] == pod["metadata"]["uid"]), None)
+        return attempts.without_end(lines) if now and self._taken(now) else lines
+
+    def _taken(self, pod: Object) -> bool:
+        """Whether a pod is deleted though its Job is not, as when its node is drained: the Job makes another."""
+        job = self.job
+        return pods.deleted(pod) and job is not None and not pods.deleted(job)
 
     def _lines(self, pod: Object) -> bytes:
         """The journal of one pod, as far as it has come."""

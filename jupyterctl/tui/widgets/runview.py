@@ -219,7 +219,7 @@ class RunView(Vertical, can_focus=False):
             ("parameters", words.parameters(shown)),
             ("made", words.ago(shown.created)),
         ]
-        return facts([*pairs, *self._more()], self.board.glyphs, self.size.width)
+        return facts([*pairs, *self._more()], self.board.glyphs, self.query_one("#facts").size.width)
 
     def _more(self) -> list[tuple[str, Cell | str]]:
         if self.run is None:
