@@ -96,6 +96,14 @@ def resolve(name: str, cwd: Path) -> Profile:
     raise NotFoundError(f"there is no profile `{name}`", config.near(name, [*_names(known), *_defaults()]))
 
 
+def targets(cwd: Path) -> list[str]:
+    """Names that `resolve` knows: of profiles that hold, and of kinds that need none and have none."""
+    known = entries(cwd)
+    taken = {candidate.kind for candidate in known} | set(_names(known))
+    profiles = [candidate.name for candidate in known if candidate.error is None]
+    return [*profiles, *(kind for kind in _defaults() if kind not in taken)]
+
+
 def build(raw: config.Raw) -> Profile:
     """The profile its files describe, validated by its kind; ConfigError says what is wrong and where."""
     kind = _kind_of(raw)

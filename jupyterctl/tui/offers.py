@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 MOST = 40
 
 
+def targets(session: Session) -> list[str]:
+    """What a run may be sent to by name."""
+    from ..core import profiles
+
+    return profiles.targets(session.cwd)
+
+
 def environments(session: Session) -> list[str]:
     """The environments here, as a profile names them, the best first."""
     from ..environments import spec_of

@@ -68,11 +68,11 @@ class Runs:
         return self.session.submit(self.session.create_run(prepared))
 
     def finish(self, run: Run) -> tuple[Run, list[dict]]:
-        """Follow a run to its end: the run, and its events."""
+        """Follow a run to its end: the run, and its events, without why it had to wait where a place was slow."""
         events = []
         for last, event in self.session.follow(run):
             run = last
-            if event is not None:
+            if event is not None and event["event"] != "waiting":
                 events.append(event)
         return self.session.find_run(run.id), events
 

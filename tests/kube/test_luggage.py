@@ -14,6 +14,7 @@ import nbformat
 from jupyterctl.core import records, results
 from jupyterctl.core.session import Session
 from jupyterctl.model import RunState
+from jupyterctl.remote.runner import contained
 from tests.conftest import PATIENCE, Cli, need, notebook, wait_for
 
 from .conftest import Runs
@@ -111,3 +112,19 @@ def test_a_dry_run_shows_what_would_be_made_and_makes_nothing(runs: Runs, cli: C
     assert spec["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
     assert runs.space.pods() == []
     assert runs.session.runs() == []
+
+
+def test_a_result_waits_in_the_pod_after_a_long_journal(runs: Runs) -> None:
+    """Nodes cut long logs: what is lost of one is to be had from the pod until all has been fetched."""
+    cell = "from IPython.display import display\nfor number in range(1700):\n    display('x' * 3500 + str(number))"
+    last, events = runs.finish(runs.start(runs.profile(), cell))
+    assert last.state is RunState.SUCCEEDED, last.error
+    assert last.collected
+    numbers = [event["seq"] for event in events if "seq" in event]
+    assert numbers == list(range(len(numbers)))
+    cluster = runs.space.cluster
+    (pod,) = runs.space.pods(run=last.id)
+    log = cluster.raw(cluster.core.read_namespaced_pod_log, pod["metadata"]["name"], cluster.namespace).data
+    assert len(log) > contained.LONG
+    assert b"=out.ipynb" not in log
+    assert log.endswith(b"\n=86400\n")

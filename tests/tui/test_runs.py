@@ -84,6 +84,18 @@ async def test_the_form_says_what_is_wrong_with_a_notebook(here):
         await shown(pilot, "Parameters  `bad.ipynb`")
 
 
+async def test_the_form_offers_profiles_and_the_kinds_that_need_none(here, home):
+    folder = home / "config/profiles"
+    folder.mkdir(parents=True)
+    (folder / "pod.toml").write_text('kind = "kubernetes"\n')
+    (folder / "broken.toml").write_text('kind = "kubernetes"\nimage = 3\n')
+    async with opened() as pilot:
+        await pilot.press("2", "n")
+        form = await until(pilot, lambda: isinstance(pilot.app.screen, RunForm) and pilot.app.screen)
+        offered = await until(pilot, lambda: form.row("target").choices)
+        assert set(offered) == {"pod", "docker", "local"}
+
+
 async def test_a_notebook_is_found_by_browsing(here):
     notebook(here / "deep" / "one.ipynb", "1")
     (here / "deep" / "no.txt").write_text("")

@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 from ...errors import TargetError
+from .. import contained
 from .api import CONNECT_SECONDS, Cluster
 
 _NUMBER = re.compile(rb'\{"seq": ?(\d+)')
@@ -28,6 +29,7 @@ class Log:
         self._pod = pod
         self._lock = threading.Lock()
         self._data = bytearray()
+        self._said: tuple[bytes, contained.Printed] | None = None
         self._stream: Any = None
         self._following: threading.Thread | None = None
         self._closed = False
@@ -40,6 +42,13 @@ class Log:
         """Whole lines, as far as they have come."""
         with self._lock:
             return bytes(self._data)
+
+    def said(self) -> contained.Printed:
+        """The same taken apart, once for as long as nothing is new: who follows a run asks many times a second."""
+        data = self.data()
+        if self._said is None or self._said[0] != data:
+            self._said = data, contained.read(data)
+        return self._said[1]
 
     def read(self, *, last: bool) -> None:
         """Read all there is; `last`: the pod is over, so that this is all there will be."""

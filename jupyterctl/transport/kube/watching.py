@@ -139,7 +139,7 @@ class Watch:
                 self._read(log, last=False)
             if log.cut:
                 self._fill(pod, log)
-        return contained.read(log.data()).journal
+        return log.said().journal
 
     @staticmethod
     def _read(log: Log, *, last: bool) -> None:
@@ -169,7 +169,7 @@ class Watch:
             return contained.Printed()
         log = self._log(pod)
         self._read(log, last=pods.over(pod))
-        return contained.read(log.data())
+        return log.said()
 
     def close(self) -> None:
         """Follow no log any longer."""

@@ -156,7 +156,7 @@ class RunForm(Form):
 
 
 def _known(session: Session) -> tuple[list[str], list[str]]:
-    return [entry.name for entry in session.profiles() if entry.error is None], offers.notebooks(session)
+    return offers.targets(session), offers.notebooks(session)
 
 
 def _row(parameter: Parameter) -> FormRow:
