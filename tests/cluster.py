@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-import signal
 import socket
 import subprocess
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import yaml
 
 from jupyterctl.transport.kube.api import Cluster
@@ -82,7 +82,9 @@ class Space:
 
         @contextmanager
         def stopped() -> Iterator[None]:
-            os.kill(int(record.read_text()), signal.SIGKILL)
+            server = psutil.Process(int(record.read_text()))
+            server.kill()
+            server.wait(PATIENCE)  # until then it has its port
             record.unlink()
             try:
                 yield

@@ -83,6 +83,9 @@ class Daemon:
         self.containerd.terminate()
         self.containerd.wait(PATIENCE)
         subprocess.run(["ip", "netns", "del", self.network], check=False)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mounted in reversed([path for path in mounts if path.startswith(f"{self.folder}/")]):
+            subprocess.run(["umount", "--lazy", mounted], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

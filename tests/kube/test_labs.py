@@ -12,7 +12,7 @@ from jupyterctl.core import copying
 from jupyterctl.errors import TargetError
 from jupyterctl.model import PhaseState
 from tests.cluster import DEV, Space
-from tests.conftest import wait_for
+from tests.conftest import COMMAND, wait_for
 from tests.contract.test_links import keepers
 
 from .lab_ground import NAME, RIGHTS, TO_END_BY_ITSELF, Lab, token
@@ -163,6 +163,15 @@ def test_what_the_cluster_says_of_it(lab: Lab) -> None:
     assert (status.facts["pod"], status.facts["restarts"]) == (lab.pod, "0")
     assert status.facts["node"]
     assert any("Started" in event for event in status.events)
+
+
+def test_the_command_opens_a_shell_in_it(lab: Lab) -> None:
+    lab.start()
+    given = "echo $PWD as $(id -u); exit 7"
+    told = subprocess.run(
+        [COMMAND, "shell", NAME], input=given, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (told.returncode, told.stdout) == (7, "/jupyterctl/work as 1000\n")
 
 
 def test_files_go_there_and_back(lab: Lab, tmp_path: Path) -> None:

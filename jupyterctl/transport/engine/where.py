@@ -89,7 +89,7 @@ def _named(name: str, kind: str, source: str) -> Engine:
     endpoints = _read(_config() / "contexts/meta" / folder / "meta.json").get("Endpoints", {})
     endpoint = endpoints.get(kind, {})
     if not endpoint.get("Host"):
-        known = ", ".join(sorted(_contexts())) or "there is none"
+        known = ", ".join(sorted(contexts())) or "there is none"
         raise ConfigError(f"there is no context `{name}`, which {source} names", f"contexts: {known}")
     tls = _config() / "contexts/tls" / folder / kind
     return Engine(
@@ -118,7 +118,8 @@ def _config() -> Path:
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
 
 
-def _contexts() -> Iterator[str]:
+def contexts() -> Iterator[str]:
+    """Names of the user's own contexts."""
     for file in (_config() / "contexts/meta").glob("*/meta.json"):
         yield str(_read(file).get("Name", ""))
 

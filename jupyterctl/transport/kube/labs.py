@@ -154,6 +154,12 @@ class Labs(Linked):
         order = {"pod": pod, "folder": folder, "kubeconfig": kubeconfig, "context": context, "namespace": namespace}
         return [sys.executable, "-m", "jupyterctl.transport.kube.shell", msgspec.json.encode(order).decode()]
 
+    def enter(self, server: Server | None) -> int:  # noqa: ARG002 - there is one
+        """Give our terminal to a shell in its pod."""
+        from .shell import enter
+
+        return enter(self.cluster, *self._inside())
+
     def _inside(self) -> tuple[str, str]:
         """The pod that runs, and the lab's folder in it; TargetError where there is none."""
         name = self.profile.name

@@ -35,12 +35,12 @@ PING_SECONDS = 20.0
 class Shell:
     """One, over its websocket; everything happens in the one thread that waits for both ends."""
 
-    def __init__(self, cluster: Cluster, order: dict[str, Any], words: list[str], *, terminal: bool) -> None:
+    def __init__(self, cluster: Cluster, pod: str, words: list[str], *, terminal: bool) -> None:
         command = ["env", f"TERM={os.environ.get('TERM', 'dumb')}", "sh", "-c", *words]
         query = [("command", word) for word in command]
         asked = {"stdin": True, "stdout": True, "stderr": not terminal, "tty": terminal}
         query += [("container", "main"), *((key, str(value).lower()) for key, value in asked.items())]
-        self._socket = streams.connect(cluster, order["pod"], "exec", query)
+        self._socket = streams.connect(cluster, pod, "exec", query)
         self._socket.settimeout(None)
         self.code: int | None = None
 
@@ -79,14 +79,12 @@ class Shell:
         return True
 
 
-def main(text: str) -> int:
-    """The shell's exit code."""
-    order = msgspec.json.decode(text)
-    cluster = Cluster(order["kubeconfig"], order["context"], order["namespace"])
+def enter(cluster: Cluster, pod: str, folder: str) -> int:
+    """Give our terminal, or what is piped to us, to a shell in a pod; its exit code."""
     terminal = os.isatty(0) and os.isatty(1)
     given = b"" if terminal else sys.stdin.buffer.read()
-    words = [TALK, "sh", order["folder"]] if terminal else [OBEY, "sh", order["folder"], str(len(given))]
-    shell = Shell(cluster, order, words, terminal=terminal)
+    words = [TALK, "sh", folder] if terminal else [OBEY, "sh", folder, str(len(given))]
+    shell = Shell(cluster, pod, words, terminal=terminal)
 
     def resize(rows: int, columns: int) -> None:
         shell.send(RESIZE, json.dumps({"Width": columns, "Height": rows}).encode())
@@ -95,6 +93,13 @@ def main(text: str) -> int:
         shell.send(streams.STDIN, given)
     with raw.given(resize) if terminal else nullcontext():
         return shell.talk(typing=terminal)
+
+
+def main(text: str) -> int:
+    """The shell's exit code."""
+    order = msgspec.json.decode(text)
+    cluster = Cluster(order["kubeconfig"], order["context"], order["namespace"])
+    return enter(cluster, order["pod"], order["folder"])
 
 
 if __name__ == "__main__":
