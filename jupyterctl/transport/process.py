@@ -35,15 +35,18 @@ def named(pid: int, text: str) -> psutil.Process | None:
     """The live process of that pid, if its command line contains the text: pids are used again, run ids are not."""
     import psutil
 
+    words: list[str] = []
+
+    def told() -> bool:
+        words[:] = process.cmdline()
+        return bool(words) or process.status() == psutil.STATUS_ZOMBIE
+
     try:
         process = psutil.Process(pid)
-        ended = psutil.STATUS_ZOMBIE
-        await_that(lambda: bool(process.cmdline()) or process.status() == ended, EXEC_SECONDS, every=0.001)
-        if process.status() == ended or text not in "\0".join(process.cmdline()):
-            return None
+        await_that(told, EXEC_SECONDS, every=0.001)
+        return process if text in "\0".join(words) and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:
         return None
-    return process
 
 
 def marked(variable: str, value: str) -> list[psutil.Process]:
