@@ -332,7 +332,8 @@ class Dashboard(App[None]):
 def all_servers(session: Session) -> list[Status]:
     """Every profile's server, and this machine's, which needs no profile; no other place is gone to unasked."""
     found = session.statuses()
-    if DEFAULT not in {status.kind for status in found} | {status.name for status in found}:
+    known = {status.kind for status in found} | {status.name for status in found}
+    if DEFAULT in session.kinds() and DEFAULT not in known:
         found.append(session.status(DEFAULT))
     return found
 
