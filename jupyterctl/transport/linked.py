@@ -2,53 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from ..model import Dial, Link, Phase, Profile
 from .broker import Broker
+from .ssh.way import Line
 
 if TYPE_CHECKING:
-    from .ssh.way import Destination
-
-
-class Line(Protocol):
-    """What a keeper asks of any way, open: whether it lives, and to carry connections. Any thread may ask.
-
-    Each method is explained in `ssh.way.Way`, which can do more.
-    """
-
-    closed: threading.Event
-    description: str
-
-    @property
-    def why(self) -> str:
-        """Why it is gone, in words; empty while it is up."""
-
-    def forward(
-        self,
-        client: socket.socket,
-        to: Destination,
-        refused: Callable[[str], object],
-        lost: Callable[[], object],
-    ) -> None:
-        """Carry an accepted connection until both sides have ended; returns at once."""
-
-    def heard(self) -> float:
-        """`time.monotonic()` of the last sign of life."""
-
-    def probe(self) -> None:
-        """Ask for a sign of life."""
-
-    def round_trip(self) -> float | None:
-        """Seconds between the last probe and its answer."""
-
-    def close(self) -> None:
-        """End it and everything it carries."""
+    pass
 
 
 class Opened(Protocol):

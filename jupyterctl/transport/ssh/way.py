@@ -86,8 +86,11 @@ class Terminal(Stream, Protocol):
         """The person's terminal has another size now."""
 
 
-class Way(Protocol):
-    """An open connection. Its methods may be called from any thread; each raises ClosedError once it is gone."""
+class Line(Protocol):
+    """What a keeper asks of any open connection: whether it lives, and to carry others.
+
+    Its methods may be called from any thread; each raises ClosedError once it is gone.
+    """
 
     closed: threading.Event
     """Set as soon as the connection is known to be gone, whoever ended it."""
@@ -97,15 +100,6 @@ class Way(Protocol):
     @property
     def why(self) -> str:
         """Why it is gone, in words; empty while it is up."""
-
-    def execute(self, command: str) -> Stream:
-        """Start a command line in the person's login shell there, without a terminal."""
-
-    def terminal(self, command: str, screen: Screen) -> Terminal:
-        """The same with a terminal; RefusedError where the machine gives none."""
-
-    def files(self) -> SFTPClient:
-        """A new SFTP session; its owner closes it."""
 
     def forward(
         self,
@@ -132,3 +126,16 @@ class Way(Protocol):
 
     def close(self) -> None:
         """End the connection and everything it carries."""
+
+
+class Way(Line, Protocol):
+    """One to a machine, which executes commands and has files."""
+
+    def execute(self, command: str) -> Stream:
+        """Start a command line in the person's login shell there, without a terminal."""
+
+    def terminal(self, command: str, screen: Screen) -> Terminal:
+        """The same with a terminal; RefusedError where the machine gives none."""
+
+    def files(self) -> SFTPClient:
+        """A new SFTP session; its owner closes it."""
