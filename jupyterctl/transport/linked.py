@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
 from ..model import Dial, Link, Phase, Profile
 from .broker import Broker
 from .ssh.way import Line
-
-if TYPE_CHECKING:
-    pass
 
 
 class Opened(Protocol):
