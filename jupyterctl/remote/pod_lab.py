@@ -19,8 +19,6 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import contained_lab
-
 LAB, PORT = 8888, 8889
 START = "/start"
 HOME, RUNTIME = "/jupyterctl/home", "/jupyterctl/runtime"
@@ -116,6 +114,8 @@ def rest(name: str) -> None:
 
 def main(folder: str, name: str, *arguments: str) -> int:
     """The exit code of a lab that was killed, or asked to end."""
+    import contained_lab  # lies beside this file in a pod
+
     tell_readiness()
     if os.path.exists(MARK):
         rest(name)

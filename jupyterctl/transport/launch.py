@@ -63,8 +63,17 @@ def exports(environment: Mapping[str, str], value: str, mark: str = MARK) -> str
     'export A=\'it\'"\'"\'s\'\nexport JUPYTERCTL_RUN=a-1\n'
     """
     names = [name for name in environment if name.isidentifier() and name.isascii() and name not in _OF_THE_TERMINAL]
-    exported = [f"export {name}={shlex.quote(environment[name])}" for name in names if name not in {MARK, mark}]
-    return "\n".join([*exported, f"export {mark}={shlex.quote(value)}"]) + "\n"
+    exported = [f"export {name}={_literal(environment[name])}" for name in names if name not in {MARK, mark}]
+    return "\n".join([*exported, f"export {mark}={_literal(value)}"]) + "\n"
+
+
+def _literal(text: str) -> str:
+    """Quoted as `shlex.quote` does, and where zsh would look for a program of that name.
+
+    >>> _literal("=ls"), _literal("a")
+    ("'=ls'", 'a')
+    """
+    return f"'{text}'" if text.startswith("=") and shlex.quote(text) == text else shlex.quote(text)
 
 
 def prepare(directory: Path, text: str) -> Path:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 from collections.abc import Iterator
 
@@ -32,14 +31,10 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
 
 @pytest.fixture(params=OURS)
 def made(request: pytest.FixtureRequest, line: Line) -> Iterator[Forwarder]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(USUAL_FILES, soft), hard))
-    try:
-        with forwarder(line, request.param) as started:
-            assert crowd.command(line, "down", started.port, 100_000)
-            yield started
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    few = ("sh", "-c", f'ulimit -S -n {USUAL_FILES} && exec "$@"', "sh")
+    with forwarder(line._replace(here=(*line.here, *few)), request.param) as started:
+        assert crowd.command(line, "down", started.port, 100_000)
+        yield started
 
 
 def test_downloads_given_up_end_nothing_and_leave_nothing(line: Line, made: Forwarder) -> None:
