@@ -16,6 +16,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,51 @@ STATE, UP = "JUPYTERCTL_TEST_CLUSTER", "JUPYTERCTL_TEST_CLUSTER_UP"
 ADMIN, DEV, IMAGE = "JUPYTERCTL_TEST_KUBECONFIG", "JUPYTERCTL_TEST_DEV_KUBECONFIG", "JUPYTERCTL_TEST_IMAGE"
 
 
+class Calls:
+    """A class of the SDK's, whose methods answer JSON as `Cluster.ask` wants it."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, serialize: bool, **named: Any) -> Any:
+            return getattr(self._api, name)(*arguments, **named, _preload_content=serialize)
+
+        return call
+
+
+class Owner(Cluster):
+    """Who may do everything, and says it by the SDK's names: the program itself asks for few kinds of objects."""
+
+    @cached_property
+    def core(self) -> Calls:
+        """Pods, secrets, events, nodes, namespaces."""
+        from kubernetes import client
+
+        return Calls(client.CoreV1Api(self.client))
+
+    @cached_property
+    def batch(self) -> Calls:
+        """Jobs."""
+        from kubernetes import client
+
+        return Calls(client.BatchV1Api(self.client))
+
+    @cached_property
+    def apps(self) -> Calls:
+        """StatefulSets."""
+        from kubernetes import client
+
+        return Calls(client.AppsV1Api(self.client))
+
+    @cached_property
+    def rights(self) -> Calls:
+        """Roles and their bindings."""
+        from kubernetes import client
+
+        return Calls(client.RbacAuthorizationV1Api(self.client))
+
+
 class Space:
     """A namespace of its own, seen as the cluster's admin; `open` makes it and `close` deletes it."""
 
@@ -44,7 +90,7 @@ class Space:
         self.image = os.environ[IMAGE]
         self.proxy: Proxy | None = None
         self._volumes: list[str] = []
-        self.cluster = Cluster(os.environ[ADMIN], None, self.name)
+        self.cluster = Owner(os.environ[ADMIN], None, self.name)
 
     def open(self) -> Space:
         """Make the namespace, and wait for the account that its pods have."""
@@ -119,22 +165,21 @@ class Space:
         own = {"kind": "kubernetes", "kubeconfig": str(self.kubeconfig(of)), "namespace": self.name}
         return tomli_w.dumps({**own, "image": self.image, "pull": "never", **settings})
 
-    def grant(self, *rules: tuple[str, str, str]) -> None:
+    def grant(self, *rules: tuple[str, str, str], name: str = "granted") -> None:
         """Give the user `dev` rights, each a group, resources and verbs with commas between."""
         given = [
             {"apiGroups": [group], "resources": resources.split(","), "verbs": verbs.split(",")}
             for group, resources, verbs in rules
         ]
-        from kubernetes import client
-
-        api = client.RbacAuthorizationV1Api(self.cluster.client)
-        self.cluster.ask(api.create_namespaced_role, self.name, {"metadata": {"name": "granted"}, "rules": given})
+        self.cluster.ask(
+            self.cluster.rights.create_namespaced_role, self.name, {"metadata": {"name": name}, "rules": given}
+        )
         binding = {
-            "metadata": {"name": "granted"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "granted"},
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
             "subjects": [{"kind": "User", "name": "dev"}],
         }
-        self.cluster.ask(api.create_namespaced_role_binding, self.name, binding)
+        self.cluster.ask(self.cluster.rights.create_namespaced_role_binding, self.name, binding)
 
     def volume(self, claim: str, folder: Path) -> None:
         """A folder of the cluster's one node as a volume for a claim of the namespace."""

@@ -53,6 +53,16 @@ def end_all(variable: str, folder: Path) -> None:
                 process.kill()
 
 
+def certified(folder: Path) -> tuple[Path, Path]:
+    """A certificate of this machine's loopback address and its key, signed by itself."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=lab", "-addext",
+         "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import subprocess
 import urllib.request
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
 
+from tests.conftest import certified
 from tests.sshd import free_port
 
 from .box import NAME, Box
@@ -64,11 +64,8 @@ def test_directly_without_tls_and_with_a_warning(boxes: Boxes, cli) -> None:
 
 
 def test_directly_with_tls(boxes: Boxes, cli, tmp_path: Path) -> None:
-    port, key, certificate = free_port(), tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=lab", "-addext",
-         "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True,
-    )  # fmt: skip
+    port = free_port()
+    certificate, key = certified(tmp_path)
     args = f'["--ServerApp.certfile={certificate}", "--ServerApp.keyfile={key}"]'
     boxes(profile=DIRECT.format(port=port, args=args))
     row, said = started(cli)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ...errors import TargetError, UnreachableError
+from .connections import Connection, connection, forget
 
 LABEL = "jupyterctl"
 """Prefix of our labels and annotations: `jupyterctl/run`, `jupyterctl/server`."""
@@ -43,6 +45,7 @@ class Cluster:
         self._kubeconfig = str(Path(kubeconfig).expanduser()) if kubeconfig else None
         self._wanted = context
         self._namespace = namespace
+        self._known: Connection | None = None
 
     @property
     def named(self) -> tuple[str | None, ...]:
@@ -50,7 +53,7 @@ class Cluster:
         return self._kubeconfig, self._wanted, self._namespace
 
     def anew(self) -> Cluster:
-        """The same with nothing known: its kubeconfig, and logins that have run out, are read again."""
+        """The same with nothing known: a kubeconfig that has changed is read again."""
         return Cluster(*self.named)
 
     def contexts(self) -> list[str]:
@@ -63,93 +66,96 @@ class Cluster:
         except ConfigException:
             return []
 
-    @cached_property
-    def _loaded(self) -> tuple[Any, dict[str, Any]]:
-        """The client, and the context it is for; in a pod without a kubeconfig, that of its service account."""
-        from kubernetes import client, config
-        from kubernetes.config import ConfigException
-
-        try:
-            contexts, current = config.list_kube_config_contexts(self._kubeconfig)
-            chosen = next((one for one in contexts if one["name"] == self._wanted), None) if self._wanted else current
-            if chosen is None:
-                names = ", ".join(one["name"] for one in contexts)
-                raise TargetError(f"the kubeconfig has no context `{self._wanted}`", f"it has: {names}")
-            made = config.new_client_from_config(self._kubeconfig, chosen["name"])
-        except ConfigException as error:
-            try:
-                configuration = client.Configuration()
-                config.load_incluster_config(configuration)
-            except ConfigException:
-                raise TargetError(
-                    f"there is no cluster to be found: {error}", "name its kubeconfig in the profile, or set KUBECONFIG"
-                ) from error
-            made, chosen = client.ApiClient(configuration), {"name": "in-cluster", "context": {}}
-        made.configuration.retries = False
-        return client.ApiClient(made.configuration), chosen
+    @property
+    def _connection(self) -> Connection:
+        """The process's connection to it; one that was refused is made anew."""
+        if self._known is None:
+            self._known = connection(self._kubeconfig, self._wanted)
+        return self._known
 
     @property
     def client(self) -> Any:
         """The SDK's client."""
-        return self._loaded[0]
+        return self._connection.client
 
     @property
     def context(self) -> str:
         """Name of the context."""
-        return str(self._loaded[1]["name"])
+        return str(self._connection.context["name"])
 
     @property
     def namespace(self) -> str:
         """The namespace that everything happens in."""
-        return self._namespace or str(self._loaded[1]["context"].get("namespace") or "default")
+        return self._namespace or str(self._connection.context["context"].get("namespace") or "default")
 
-    @cached_property
-    def core(self) -> Any:
-        """Pods, secrets, events."""
-        from kubernetes import client
+    def resource(self, name: str, group: str = "", version: str = "v1", *, namespaced: bool = True) -> Any:
+        """The objects of a kind, by its plural, to `get`, `create`, `patch`, `replace` and `delete`."""
+        return self._connection.resource(name, group, version, namespaced=namespaced)
 
-        return client.CoreV1Api(self.client)
+    @property
+    def pods(self) -> Any:
+        """Pods; their logs are `pods.log`."""
+        return self.resource("pods")
 
-    @cached_property
-    def batch(self) -> Any:
+    @property
+    def secrets(self) -> Any:
+        """Secrets."""
+        return self.resource("secrets")
+
+    @property
+    def events(self) -> Any:
+        """What happened to objects."""
+        return self.resource("events")
+
+    @property
+    def jobs(self) -> Any:
         """Jobs."""
-        from kubernetes import client
+        return self.resource("jobs", "batch")
 
-        return client.BatchV1Api(self.client)
-
-    @cached_property
-    def apps(self) -> Any:
+    @property
+    def statefulsets(self) -> Any:
         """StatefulSets."""
-        from kubernetes import client
-
-        return client.AppsV1Api(self.client)
+        return self.resource("statefulsets", "apps")
 
     @cached_property
     def version(self) -> tuple[int, int]:
         """Major and minor version of the server."""
-        from kubernetes import client
-
-        told = self.ask(client.VersionApi(self.client).get_code)["gitVersion"]
+        told = self.ask(self._connection.get, "/version")["gitVersion"]
         found = re.match(r"v?(\d+)\.(\d+)", told)
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
     def ask(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """The JSON that a method of the SDK answers; see `raw` for what is raised."""
-        data = self.raw(method, *arguments, **named).data
+        """The JSON that a method of a resource answers; see `raw` for what is raised."""
+        data = self.read(method, *arguments, **named)
         return json.loads(data) if data else None
 
+    def read(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> bytes:
+        """All that it answers."""
+        with self._words():
+            return bytes(self._response(method, *arguments, **named).data)
+
     def raw(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """The response itself.
+        """The response itself, whose body is still to be read.
 
         MissingError, ConflictError, ForbiddenError; UnreachableError where the API does not answer, or does not know
         us any more; TargetError with its own words for anything else that it refuses.
         """
+        with self._words():
+            return self._response(method, *arguments, **named)
+
+    def _response(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        self._connection.refresh()
+        named.setdefault("_request_timeout", (CONNECT_SECONDS, READ_SECONDS))
+        return method(*arguments, **named, serialize=False)
+
+    @contextmanager
+    def _words(self) -> Iterator[None]:
+        """Ours for what the SDK raises."""
         import urllib3
         from kubernetes.client.exceptions import ApiException
 
-        named.setdefault("_request_timeout", (CONNECT_SECONDS, READ_SECONDS))
         try:
-            return method(*arguments, **named, _preload_content=False)
+            yield
         except ApiException as error:
             raise self.refused(error.status or 0, _words(error.body) or str(error.reason)) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -158,8 +164,11 @@ class Cluster:
     def refused(self, status: int, said: str) -> TargetError:
         """What an answer that is none means."""
         if status == _UNAUTHORIZED:
+            context = self.context
+            forget(self._connection)
+            self._known = None
             return UnreachableError(
-                f"the cluster `{self.context}` does not know you (any more)",
+                f"the cluster `{context}` does not know you (any more)",
                 "log in to it again: a token may have expired",
             )
         if status == _FORBIDDEN_STATUS:

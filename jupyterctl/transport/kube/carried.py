@@ -39,8 +39,8 @@ MOST = 1 << 20
 """Bytes that wait for one side before the other is read no further."""
 LINGER_SECONDS = 15.0
 """How long a pod may be silent to a client that says no more; whether it hears, nobody can tell."""
-PING_SECONDS = 20.0
-"""How long a connection may be silent before proxies are shown that it is in use."""
+DEAD_SECONDS = 20.0
+"""How long the other side may leave us without an answer: somebody between us has dropped the connection unsaid."""
 DATA, ERROR = 0, 1
 _WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -71,7 +71,8 @@ class Carried:
         """Bytes of the client that the pod has had before it answered."""
         self._quiet = self._over = self._ended = False
         """Whether the client says no more, the pod, and nobody."""
-        self._last = time.monotonic()
+        self._last = self._heard = time.monotonic()
+        """When the pod last said something, and when anything came at all."""
         self._ping = False
         self._ending = threading.Lock()
 
@@ -178,7 +179,7 @@ class Carried:
         if not self._way.carrying(self):
             self.end()
             return
-        self._last = time.monotonic()
+        self._last = self._heard = time.monotonic()
         self._watch()
 
     # -- both ways ---------------------------------------------------------------------------------------------------
@@ -279,6 +280,7 @@ class Carried:
 
         while True:
             frame = self._frames.recv_frame()
+            self._heard = time.monotonic()
             if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
                 raise EOFError
             if frame.opcode == websocket.ABNF.OPCODE_PING:
@@ -295,10 +297,12 @@ class Carried:
 
     def look(self, now: float) -> None:
         """From time to time: end what only we hold, and keep alive what others might cut."""
-        silent = now - self._last
-        if self._quiet and silent > LINGER_SECONDS:
+        if len(self._to_client) >= MOST:  # nothing is read, so nothing can come
+            self._heard = now
+        silent = now - self._heard
+        if silent > DEAD_SECONDS or (self._quiet and now - self._last > LINGER_SECONDS):
             self.end()
-        elif silent > PING_SECONDS:
+        elif silent > streams.PING_SECONDS:
             self._ping = True
             with suppress(OSError, ValueError):
                 self._watch()

@@ -69,7 +69,7 @@ def _version(cluster: Cluster, version: tuple[int, int]) -> Check:
 def _namespace(cluster: Cluster) -> Check:
     """Whether it is there; who may not look at namespaces may well work in one."""
     try:
-        cluster.ask(cluster.core.read_namespace, cluster.namespace)
+        cluster.ask(cluster.resource("namespaces", namespaced=False).get, cluster.namespace)
     except MissingError:
         fix = f"make it: kubectl create namespace {cluster.namespace}"
         return Check(name="namespace", state=CheckState.FAIL, detail=f"there is no `{cluster.namespace}`", fix=fix)
@@ -80,11 +80,9 @@ def _namespace(cluster: Cluster) -> Check:
 
 def _rights(cluster: Cluster) -> list[dict[str, Any]]:
     """The rules that hold for us in the namespace."""
-    from kubernetes import client
-
-    api = client.AuthorizationV1Api(cluster.client)
+    reviews = cluster.resource("selfsubjectrulesreviews", "authorization.k8s.io", namespaced=False)
     body = {"spec": {"namespace": cluster.namespace}}
-    told = cluster.ask(api.create_self_subject_rules_review, body)
+    told = cluster.ask(reviews.create, body)
     return list(told["status"].get("resourceRules") or ())
 
 

@@ -8,11 +8,13 @@ from typing import Any
 from ...errors import TargetError
 from ...model import Facts
 from . import lab_state
-from .api import Cluster
+from .api import CONNECT_SECONDS, Cluster
 from .lab_state import Lab
 
 EVENTS = 8
 """How many are shown."""
+MEASURED_SECONDS = 2.0
+"""How long the metrics API may take: what it knows is worth no wait."""
 Object = dict[str, Any]
 _UNITS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -48,16 +50,13 @@ def _volume(claim: Object, lab: Lab) -> str:
 
 def _metrics(cluster: Cluster, pod: Object) -> Object:
     """What its container uses, as the metrics API has it; nothing where there is none."""
-    from kubernetes import client
-
     with suppress(TargetError, StopIteration):
+        measured = cluster.resource("pods", "metrics.k8s.io", "v1beta1")
         found = cluster.ask(
-            client.CustomObjectsApi(cluster.client).get_namespaced_custom_object,
-            "metrics.k8s.io",
-            "v1beta1",
-            cluster.namespace,
-            "pods",
+            measured.get,
             pod["metadata"]["name"],
+            cluster.namespace,
+            _request_timeout=(CONNECT_SECONDS, MEASURED_SECONDS),
         )
         used: Object = next(one["usage"] for one in found["containers"] if one["name"] == "main")
         return used

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ... import paths
 from ...errors import TargetError
@@ -69,7 +68,7 @@ def _last(cluster: Cluster, name: str, count: int) -> list[bytes] | None:
     """The last lines of the pod, those of its container before this one among them; None where there is no pod."""
     pod_name = lab_manifest.pod_of(name)
     try:
-        pod = cluster.ask(cluster.core.read_namespaced_pod, pod_name, cluster.namespace)
+        pod = cluster.ask(cluster.pods.get, pod_name, cluster.namespace)
     except MissingError:
         return None
     lines = _read(cluster, pod_name, count)
@@ -78,17 +77,11 @@ def _last(cluster: Cluster, name: str, count: int) -> list[bytes] | None:
     return lines
 
 
-def _read(cluster: Cluster, pod: str, count: int, **asked: Any) -> list[bytes]:
+def _read(cluster: Cluster, pod: str, count: int, *, previous: bool = False) -> list[bytes]:
     """Lines with their stamps; none where its container has not begun."""
     with suppress(TargetError):
-        got = cluster.raw(
-            cluster.core.read_namespaced_pod_log,
-            pod,
-            cluster.namespace,
-            container="main",
-            timestamps=True,
-            tail_lines=count,
-            **asked,
-        ).data
+        query = [("container", "main"), ("timestamps", "true"), ("tailLines", str(count))]
+        query += [("previous", "true")] if previous else []
+        got = cluster.read(cluster.pods.log.get, pod, cluster.namespace, query_params=query)
         return [line for line in got.splitlines(keepends=True) if line.endswith(b"\n")]
     return []

@@ -92,25 +92,23 @@ class Start:
             token = token or self.labs.token(self.name)
         made = lab_manifest.secret(self.name, token or secrets.token_hex(32))
         try:
-            self.cluster.ask(self.cluster.core.create_namespaced_secret, space, made)
+            self.cluster.ask(self.cluster.secrets.create, made, space)
         except ConflictError:
-            self.cluster.ask(self.cluster.core.replace_namespaced_secret, called, space, made)
+            self.cluster.ask(self.cluster.secrets.replace, made, called, space)
 
     def _account(self) -> str | None:
         """The service account that may scale the lab; None, with a warning, where we may not grant that."""
-        from kubernetes import client
-
-        rights = client.RbacAuthorizationV1Api(self.cluster.client)
-        makers = {
-            "ServiceAccount": self.cluster.core.create_namespaced_service_account,
-            "Role": rights.create_namespaced_role,
-            "RoleBinding": rights.create_namespaced_role_binding,
+        rights = "rbac.authorization.k8s.io"
+        kinds = {
+            "ServiceAccount": self.cluster.resource("serviceaccounts"),
+            "Role": self.cluster.resource("roles", rights),
+            "RoleBinding": self.cluster.resource("rolebindings", rights),
         }
         named = self.settings.service_account
         try:
             for kind, made in lab_manifest.account(self.name, named):
                 with suppress(ConflictError):
-                    self.cluster.ask(makers[kind], self.cluster.namespace, made)
+                    self.cluster.ask(kinds[kind].create, made, self.cluster.namespace)
         except ForbiddenError as error:
             self.warning = (
                 f"nobody may let the lab end itself ({error.message}): once it is idle it keeps its place until"
@@ -121,13 +119,13 @@ class Start:
 
     def _create(self, wanted: dict[str, Any]) -> None:
         with suppress(ConflictError):  # another one has just made it
-            self.cluster.ask(self.cluster.apps.create_namespaced_stateful_set, self.cluster.namespace, wanted)
+            self.cluster.ask(self.cluster.statefulsets.create, wanted, self.cluster.namespace)
 
     def _delete(self) -> None:
         """Its volume stays; the claims of a StatefulSet cannot be changed."""
         called = lab_manifest.called(self.name)
         with suppress(MissingError):
-            self.cluster.ask(self.cluster.apps.delete_namespaced_stateful_set, called, self.cluster.namespace)
+            self.cluster.ask(self.cluster.statefulsets.delete, called, self.cluster.namespace)
 
     # -- until it answers ----------------------------------------------------------------------------------------
 

@@ -84,20 +84,20 @@ class Lab(Struct, frozen=True, kw_only=True):
 def look(cluster: Cluster, name: str) -> Lab | None:
     """A profile's lab, whether or not it is to run; None where the cluster has none."""
     try:
-        found = cluster.ask(cluster.apps.read_namespaced_stateful_set, lab_manifest.called(name), cluster.namespace)
+        found = cluster.ask(cluster.statefulsets.get, lab_manifest.called(name), cluster.namespace)
     except MissingError:
         return None
     pod = None
     with suppress(MissingError):
-        pod = cluster.ask(cluster.core.read_namespaced_pod, lab_manifest.pod_of(name), cluster.namespace)
+        pod = cluster.ask(cluster.pods.get, lab_manifest.pod_of(name), cluster.namespace)
     return Lab(set=found, pod=pod)
 
 
 def everyone(cluster: Cluster) -> list[Lab]:
     """Every lab of the namespace."""
     label = next(iter(podspec.labels(server="").keys() - podspec.labels().keys()))
-    sets = cluster.ask(cluster.apps.list_namespaced_stateful_set, cluster.namespace, label_selector=label)["items"]
-    found = cluster.ask(cluster.core.list_namespaced_pod, cluster.namespace, label_selector=label)["items"]
+    sets = cluster.ask(cluster.statefulsets.get, namespace=cluster.namespace, label_selector=label)["items"]
+    found = cluster.ask(cluster.pods.get, namespace=cluster.namespace, label_selector=label)["items"]
     by_name = {pod["metadata"]["name"]: pod for pod in found}
     return [Lab(set=one, pod=by_name.get(f"{one['metadata']['name']}-0")) for one in sets]
 
@@ -113,7 +113,7 @@ def put_away(cluster: Cluster, pod: Object) -> None:
     metadata = pod["metadata"]
     with suppress(TargetError):
         cluster.ask(
-            cluster.core.delete_namespaced_pod,
+            cluster.pods.delete,
             metadata["name"],
             cluster.namespace,
             body={"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}},
@@ -124,10 +124,10 @@ def change(cluster: Cluster, name: str, how: Callable[[Object], object]) -> None
     """Change a lab's StatefulSet; somebody else's change in between is kept."""
     called = lab_manifest.called(name)
     for _ in range(_TRIES):
-        made: Object = cluster.ask(cluster.apps.read_namespaced_stateful_set, called, cluster.namespace)
+        made: Object = cluster.ask(cluster.statefulsets.get, called, cluster.namespace)
         how(made)
         with suppress(ConflictError):
-            cluster.ask(cluster.apps.replace_namespaced_stateful_set, called, cluster.namespace, made)
+            cluster.ask(cluster.statefulsets.replace, made, called, cluster.namespace)
             return
     raise TargetError(f"others change the lab of `{name}` all the time", "try again")
 
@@ -157,7 +157,7 @@ def events(cluster: Cluster, *objects: Object | None) -> list[Object]:
         found: list[Object] = []
         for name in sorted(names):
             field = f"involvedObject.name={name}"
-            found += cluster.ask(cluster.core.list_namespaced_event, cluster.namespace, field_selector=field)["items"]
+            found += cluster.ask(cluster.events.get, namespace=cluster.namespace, field_selector=field)["items"]
         mine = [event for event in found if event["involvedObject"].get("uid") in wanted]
         return sorted(mine, key=when)
     return []

@@ -101,7 +101,7 @@ class Labs(Linked):
         from . import lab_manifest
 
         called = lab_manifest.called(name)
-        data = self.cluster.ask(self.cluster.core.read_namespaced_secret, called, self.cluster.namespace)["data"]
+        data = self.cluster.ask(self.cluster.secrets.get, called, self.cluster.namespace)["data"]
         return base64.b64decode(data[lab_manifest.TOKEN]).decode()
 
     def stop(self, server: Server) -> None:
@@ -176,8 +176,8 @@ class Labs(Linked):
         return tuple(part or "" for part in self.cluster.named)
 
     def warm(self) -> None:
-        """The client takes a second to import."""
-        from kubernetes import client, config  # noqa: F401 - to have them
+        """The client takes a while to import."""
+        from kubernetes import client, config, dynamic  # noqa: F401 - to have them
 
         from . import way  # noqa: F401 - likewise
 

@@ -16,8 +16,10 @@ from .. import contained
 from .api import CONNECT_SECONDS, Cluster
 
 _NUMBER = re.compile(rb'\{"seq": ?(\d+)')
-SILENCE_SECONDS = 300.0
-"""A stream that brings nothing for so long is opened anew; a run that lives says so every ten seconds."""
+SILENCE_SECONDS = 25.0
+"""A stream that brings nothing for so long is opened anew, for a run that lives says so every ten seconds: a proxy may
+have dropped it without a word.
+"""
 CHUNK = 1 << 16
 
 
@@ -54,9 +56,9 @@ class Log:
         """Read all there is; `last`: the pod is over, so that this is all there will be."""
         if self.complete:
             return
-        got = self._cluster.raw(
-            self._cluster.core.read_namespaced_pod_log, self._pod, self._cluster.namespace, container="main"
-        ).data
+        got = self._cluster.read(
+            self._cluster.pods.log.get, self._pod, self._cluster.namespace, query_params=[("container", "main")]
+        )
         self._merge(got)
         self.complete = last
 
@@ -89,11 +91,10 @@ class Log:
 
     def _open(self) -> Any:
         return self._cluster.raw(
-            self._cluster.core.read_namespaced_pod_log,
+            self._cluster.pods.log.get,
             self._pod,
             self._cluster.namespace,
-            container="main",
-            follow=True,
+            query_params=[("container", "main"), ("follow", "true")],
             _request_timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
         )
 

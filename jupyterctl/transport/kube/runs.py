@@ -108,10 +108,10 @@ class Runs:
                 storage.put(luggage.later, job.body_in_storage(run.id, self.settings))
             secrets = job.secrets(run, luggage)
             for secret in secrets:
-                cluster.ask(cluster.core.create_namespaced_secret, cluster.namespace, secret)
+                cluster.ask(cluster.secrets.create, secret, cluster.namespace)
             manifest = job.job(run, bundle, self.settings, len(secrets))
             try:
-                made = cluster.ask(cluster.batch.create_namespaced_job, cluster.namespace, manifest)
+                made = cluster.ask(cluster.jobs.create, manifest, cluster.namespace)
             except TargetError:
                 self._remove_secrets(cluster, run.id)
                 raise
@@ -126,7 +126,7 @@ class Runs:
         reference = {"apiVersion": "batch/v1", "kind": "Job", **identity, "blockOwnerDeletion": False}
         for secret in secrets:
             patch = {"metadata": {"ownerReferences": [reference]}}
-            cluster.ask(cluster.core.patch_namespaced_secret, secret["metadata"]["name"], cluster.namespace, patch)
+            cluster.ask(cluster.secrets.patch, patch, secret["metadata"]["name"], cluster.namespace)
 
     def _send(self, run: Run, archive: Path) -> None:
         """Bring the rest into the pod as soon as its container runs."""
@@ -203,7 +203,7 @@ class Runs:
         if watch.again:
             patch = {"spec": {"backoffLimit": 0}}
             cluster = watch.cluster
-            cluster.ask(cluster.batch.patch_namespaced_job, job.name_of(watch.run_id), cluster.namespace, patch)
+            cluster.ask(cluster.jobs.patch, patch, job.name_of(watch.run_id), cluster.namespace)
         streams.run(watch.cluster, pod["metadata"]["name"], [self.settings.python, "-c", TERMINATE])
 
     @staticmethod
@@ -211,15 +211,15 @@ class Runs:
         """Remove the Job and all that belongs to it; wait until its pods are gone, where one of them executes."""
         with suppress(MissingError):
             cluster.ask(
-                cluster.batch.delete_namespaced_job,
+                cluster.jobs.delete,
                 handle["job"],
                 cluster.namespace,
                 body={"propagationPolicy": "Background"},
             )
         with suppress(MissingError, ForbiddenError):  # who may not do this waits until they end by themselves
             cluster.ask(
-                cluster.core.delete_collection_namespaced_pod,
-                cluster.namespace,
+                cluster.pods.delete,
+                namespace=cluster.namespace,
                 label_selector=podspec.selector(run=handle["run"]),
                 grace_period_seconds=1,
             )
@@ -292,8 +292,8 @@ class Runs:
     def _remove_secrets(cluster: Cluster, run_id: str) -> None:
         """Those that have no owner yet."""
         cluster.ask(
-            cluster.core.delete_collection_namespaced_secret,
-            cluster.namespace,
+            cluster.secrets.delete,
+            namespace=cluster.namespace,
             label_selector=podspec.selector(run=run_id),
         )
 

@@ -28,8 +28,6 @@ OBEY = f'{HOME} given=$(head -c "$2"); eval "$given"'
 RESIZE = 4
 """The channel that hears of the terminal's size."""
 BLOCK = 1 << 16
-PING_SECONDS = 20.0
-"""A shell that nobody types in is no idle connection."""
 
 
 class Shell:
@@ -54,7 +52,7 @@ class Shell:
         while self.code is None:
             ends: list[Any] = [sock, 0] if typing else [sock]
             pending = isinstance(sock, ssl.SSLSocket) and sock.pending()
-            ready = [sock] if pending else select.select(ends, [], [], PING_SECONDS)[0]
+            ready = [sock] if pending else select.select(ends, [], [], streams.PING_SECONDS)[0]
             if not ready:
                 self._socket.ping()
             if 0 in ready:

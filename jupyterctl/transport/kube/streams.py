@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ OPEN_SECONDS = 10.0
 """How long each step of opening one may take."""
 SILENCE_SECONDS = 60.0
 """How long a command may say nothing while something of it is awaited."""
+PING_SECONDS = 5.0
+"""How long a websocket may be silent before proxies are shown that it is in use."""
 
 
 def connect(cluster: Cluster, pod: str, verb: str, query: Sequence[tuple[str, str]], protocol: str = PROTOCOL) -> Any:
@@ -108,7 +111,7 @@ class Command:
 
         try:
             while self.code is None:
-                opcode, data = self._socket.recv_data()
+                opcode, data = self._receive()
                 if opcode == websocket.ABNF.OPCODE_CLOSE or not data:
                     if opcode == websocket.ABNF.OPCODE_CLOSE:
                         break
@@ -125,6 +128,22 @@ class Command:
             self._socket.close()
         if self.code is None:
             raise UnreachableError("the way into the pod was lost", "try again")
+
+    def _receive(self) -> tuple[int, bytes]:
+        """The next of what it says; whoever carries it is shown meanwhile that somebody waits."""
+        import websocket
+
+        deadline = time.monotonic() + SILENCE_SECONDS
+        self._socket.settimeout(PING_SECONDS)
+        while True:
+            try:
+                opcode, data = self._socket.recv_data()
+            except websocket.WebSocketTimeoutException:
+                if time.monotonic() > deadline:
+                    raise
+                self._socket.ping()
+            else:
+                return opcode, data
 
     def result(self) -> bytes:
         """All its output; TargetError with its own words where it fails."""

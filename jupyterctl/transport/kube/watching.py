@@ -46,11 +46,11 @@ class Watch:
             return
         space = self.cluster.namespace
         try:
-            self.job = self.cluster.ask(self.cluster.batch.read_namespaced_job, name_of(self.run_id), space)
+            self.job = self.cluster.ask(self.cluster.jobs.get, name_of(self.run_id), space)
         except MissingError:
             self.job = None
         found = self.cluster.ask(
-            self.cluster.core.list_namespaced_pod, space, label_selector=podspec.selector(run=self.run_id)
+            self.cluster.pods.get, namespace=space, label_selector=podspec.selector(run=self.run_id)
         )
         self.pods = sorted(found["items"], key=lambda pod: pod["metadata"]["creationTimestamp"])
         self._looked = time.monotonic()
@@ -207,9 +207,7 @@ class Watch:
         annotations = {ATTEMPTS: msgspec.json.encode(anchors).decode()}
         patch = {"metadata": {"resourceVersion": version, "annotations": annotations}}
         try:
-            self.cluster.ask(
-                self.cluster.batch.patch_namespaced_job, name_of(self.run_id), self.cluster.namespace, patch
-            )
+            self.cluster.ask(self.cluster.jobs.patch, patch, name_of(self.run_id), self.cluster.namespace)
         except ConflictError:
             self.look(anew=True)
             self._anchor(offset)
@@ -238,7 +236,7 @@ class Watch:
         selector = f"involvedObject.uid={of['metadata']['uid']},type=Warning"
         try:
             found = self.cluster.ask(
-                self.cluster.core.list_namespaced_event, self.cluster.namespace, field_selector=selector
+                self.cluster.events.get, namespace=self.cluster.namespace, field_selector=selector
             )["items"]
         except ForbiddenError:
             return []

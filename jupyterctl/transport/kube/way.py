@@ -26,7 +26,7 @@ PROBE_SECONDS = (3.0, 5.0)
 """How long a probe may take to connect, and to be answered."""
 DIALS = 64
 """Connections that are dialled, or wait for the pod, at once."""
-SWEEP_SECONDS = 5.0
+SWEEP_SECONDS = 2.0
 EVERY = 0.5
 """Seconds between looks at a pod that clients wait for."""
 
@@ -82,7 +82,7 @@ class Way:
         pod: dict[str, Any] | None = None
         with suppress(MissingError):
             pod = self.cluster.ask(
-                self.cluster.core.read_namespaced_pod,
+                self.cluster.pods.get,
                 lab_manifest.pod_of(self.name),
                 self.cluster.namespace,
                 _request_timeout=PROBE_SECONDS,

@@ -1,0 +1,70 @@
+"""What a lab uses, as a cluster's metrics API tells it, and clusters that do not tell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from jupyterctl.core.session import Session
+from tests.cluster import DEV, Space
+from tests.conftest import Cli, wait_for
+from tests.tui.ground import opened, screen, shown
+
+from .lab_ground import NAME, RIGHTS, Lab
+from .metrics import READ, metrics
+
+RESOURCES = {"cpu": "200m", "memory": "512Mi"}
+MEMORY, CPU = r"\d+ MiB of 512 MiB", r"\d+\.\d\d, 0\.20 reserved"
+
+
+@pytest.fixture
+def lab(space: Space, home: Path, tmp_path: Path) -> Lab:
+    """One that may use so much."""
+    made = Lab(space, home, tmp_path / "work")
+    made.profile(resources=RESOURCES)
+    made.start()
+    return made
+
+
+@pytest.mark.asyncio
+async def test_what_a_lab_uses_is_shown(lab: Lab, cli: Cli) -> None:
+    with metrics(lab.space):
+        used = wait_for(lambda: (found := lab.session.status(NAME).facts).get("memory") and found)
+        assert re.fullmatch(MEMORY, used["memory"])
+        assert re.fullmatch(CPU, used["cpu"])
+        assert int(used["memory"].split()[0]) > 20, "JupyterLab takes more than that"
+        told = cli("status", NAME)
+        assert re.search(rf"memory\s+{MEMORY}", told.stdout)
+        assert re.search(rf"cpu\s+{CPU}", told.stdout)
+        async with opened(lambda: Session(lab.home)) as pilot:
+            await shown(pilot, NAME)
+            await pilot.press("enter")
+            await shown(pilot, "MiB of 512 MiB")
+            assert re.search(rf"cpu\s+{CPU}", screen(pilot))
+
+
+@pytest.mark.asyncio
+async def test_a_cluster_without_metrics_shows_none(lab: Lab, cli: Cli) -> None:
+    status = lab.session.status(NAME)
+    assert (status.state, status.error, status.facts["pod"]) == ("running", None, lab.pod)
+    assert not {"cpu", "memory"} & status.facts.keys()
+    assert cli("status", NAME).returncode == 0
+    async with opened(lambda: Session(lab.home)) as pilot:
+        await shown(pilot, NAME)
+        await pilot.press("enter")
+        assert "memory" not in await shown(pilot, lab.pod)
+
+
+def test_who_may_not_ask_is_shown_none(space: Space, home: Path, tmp_path: Path) -> None:
+    lab = Lab(space, home, tmp_path / "work")
+    space.grant(*RIGHTS)
+    lab.profile(DEV, resources=RESOURCES)
+    lab.start()
+    with metrics(space):
+        status = lab.session.status(NAME)
+        assert (status.state, status.error, status.facts["pod"]) == ("running", None, lab.pod)
+        assert not {"cpu", "memory"} & status.facts.keys()
+        space.grant(READ, name="measured")
+        wait_for(lambda: "memory" in lab.session.status(NAME).facts)
