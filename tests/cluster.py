@@ -230,6 +230,10 @@ class Proxy:
 
     def __init__(self, to: tuple[str, int]) -> None:
         self._to = to
+        self.patience: float | None = None
+        """Seconds that a connection may be silent before it is forgotten: it stays open, and nothing passes."""
+        self.forgotten: set[Any] = set()
+        """The addresses of clients whose connections were."""
         self._open: set[socket.socket] = set()
         self._listener = self._listen(0)
         self.port = self._listener.getsockname()[1]
@@ -249,12 +253,21 @@ class Proxy:
         with suppress(OSError), client, socket.create_connection(self._to) as there:
             self._open |= {client, there}
             other = {client: there, there: client}
-            while True:
-                for ready in select.select([client, there], [], [])[0]:
-                    data = ready.recv(1 << 16)
-                    if not data:
+            passes = True
+            while ready := select.select([client, there], [], [], self.patience if passes else None)[0] or [None]:
+                for side in ready:
+                    if side is None:
+                        passes = False
+                        self.forgotten.add(client.getpeername())
+                    elif not (data := side.recv(1 << 16)):
                         return
-                    other[ready].sendall(data)
+                    elif passes:
+                        other[side].sendall(data)
+
+    def forget_one(self) -> None:
+        """Wait until a connection that says nothing has been forgotten, and with it all that fell silent before."""
+        with socket.create_connection(("127.0.0.1", self.port)) as silent:
+            wait_for(lambda: silent.getsockname() in self.forgotten)
 
     @contextmanager
     def cut(self) -> Iterator[None]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import websocket
+
 from jupyterctl.core.session import Session
 from jupyterctl.core.status import Status
 from jupyterctl.transport.kube import doctor, lab_manifest
@@ -49,16 +51,26 @@ class Lab:
         list(self.session.start_server(NAME))
         return self.session.server_url(NAME)
 
-    def get(self, path: str = "/api/status", seconds: float = PATIENCE) -> Any:
+    def get(self, path: str = "/api/status", method: str = "GET") -> Any:
         """What it answers through its link, to who waits for it."""
         address = self.session.store.kept(NAME)[NAME].address
-        at = urlsplit(address.url)
-        connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=seconds)
-        connection.request("GET", path, headers={"Authorization": f"token {address.token}"})
+        connection = http.client.HTTPConnection(urlsplit(address.url).netloc, timeout=PATIENCE)
+        connection.request(method, path, headers={"Authorization": f"token {address.token}"})
         answer = connection.getresponse()
         data = answer.read()
-        assert answer.status == 200, data
+        assert answer.status < 300, data
         return json.loads(data)
+
+    def channel(self) -> websocket.WebSocket:
+        """A websocket to a kernel that it starts."""
+        address = self.session.store.kept(NAME)[NAME].address
+        kernel = self.get("/api/kernels", "POST")["id"]
+        return websocket.create_connection(
+            f"ws://{urlsplit(address.url).netloc}/api/kernels/{kernel}/channels",
+            timeout=PATIENCE,
+            header={"Authorization": f"token {address.token}"},
+            suppress_origin=True,
+        )
 
     def row(self) -> Status:
         """Its line of the overview."""

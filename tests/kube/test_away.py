@@ -42,10 +42,10 @@ class Following:
         assert not self._thread.is_alive()
 
 
-def go(runs: Runs, run: Run) -> None:
-    """Let the counting end."""
+def go(runs: Runs, run: Run, on: str = "") -> None:
+    """Let the counting end, or go on."""
     (pod,) = runs.space.pods(run=run.id)
-    runs.space.execute(pod["metadata"]["name"], "open('/tmp/go', 'w')")
+    runs.space.execute(pod["metadata"]["name"], f"open('/tmp/go{on}', 'w')")
 
 
 def complete(following: Following, last: Run) -> None:
