@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,18 +19,14 @@ class Node:
     """A node's API as far as a log is asked for: it answers with what it still has."""
 
     namespace = "lab"
-
-    class core:  # noqa: N801 - as the SDK's attribute is called
-        """Names the method alone."""
-
-        read_namespaced_pod_log = None
+    pods = SimpleNamespace(log=SimpleNamespace(get=None))
 
     def __init__(self) -> None:
         self.data = b""
 
-    def raw(self, *_: Any, **__: Any) -> Node:
-        """The response."""
-        return self
+    def read(self, *_: Any, **__: Any) -> bytes:
+        """The answer."""
+        return self.data
 
 
 def line(seq: int) -> bytes:

@@ -1,5 +1,7 @@
 """Connections to clusters, one for each context of a kubeconfig, which everybody in this process shares.
 
+So a dashboard with many runs reads a kubeconfig, and logs in, once.
+
 What is asked for is told to the SDK by its path, through its dynamic client. Its classes for the API's groups would
 import a model of every kind of object that there is, which takes version 37 a second, to build objects of them that
 nobody here looks at.
@@ -21,6 +23,8 @@ KEPT_SECONDS = 5.0
 """How long a connection that nobody uses is trusted: a proxy may have dropped it since, without a word."""
 AT_ONCE = 32
 """Connections that are kept for those who ask at the same time."""
+CONTEXTS = 8
+"""Contexts that are remembered."""
 _SUBRESOURCES = {"pods": {"log": {"kind": "Pod", "name": "pods/log", "namespaced": True}}}
 Stamp = tuple[tuple[str, int, int], ...]
 """What tells that a kubeconfig's files are as they were."""
@@ -77,24 +81,39 @@ class _Place:
         self.lock = threading.Lock()
         self.made: tuple[Stamp, Connection] | None = None
 
+    def close(self) -> None:
+        """Let go of it; whoever has it may go on."""
+        if self.made is not None:
+            self.made[1].close()
 
-_PLACES: dict[tuple[str | None, str | None], _Place] = {}
+
+_PLACES: dict[tuple[str | None, ...], _Place] = {}
 _LOCK = threading.Lock()
 
 
 def connection(kubeconfig: str | None, context: str | None) -> Connection:
     """The one that there is, or a new one where the kubeconfig has changed; None: the SDK's default."""
-    with _LOCK:
-        place = _PLACES.setdefault((kubeconfig, context), _Place())
+    place = _place(kubeconfig, context)
     with place.lock:
         stamp = _stamp(kubeconfig)
         if place.made is not None and place.made[0] == stamp:
             return place.made[1]
         made = _connect(kubeconfig, context)
-        if place.made is not None:
-            place.made[1].close()
+        place.close()
         place.made = stamp, made
         return made
+
+
+def _place(*named: str | None) -> _Place:
+    """A context's own; of those that were not asked for lately, connections that nobody uses are closed."""
+    late = []
+    with _LOCK:
+        place = _PLACES[named] = _PLACES.pop(named) if named in _PLACES else _Place()
+        while len(_PLACES) > CONTEXTS:
+            late.append(_PLACES.pop(next(iter(_PLACES))))
+    for each in late:
+        each.close()
+    return place
 
 
 def forget(which: Connection) -> None:
@@ -104,8 +123,8 @@ def forget(which: Connection) -> None:
     for place in places:
         with place.lock:
             if place.made is not None and place.made[1] is which:
+                place.close()
                 place.made = None
-                which.close()
 
 
 @atexit.register
@@ -115,8 +134,7 @@ def close() -> None:
         places = list(_PLACES.values())
         _PLACES.clear()
     for place in places:
-        if place.made is not None:
-            place.made[1].close()
+        place.close()
 
 
 def _stamp(kubeconfig: str | None) -> Stamp:
