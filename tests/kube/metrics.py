@@ -8,6 +8,7 @@ them, the summary of the pod's kubelet.
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import threading
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from jupyterctl.errors import TargetError
-from tests.cluster import Space
-from tests.conftest import certified, wait_for
+from tests.cluster import STATE, Space
+from tests.conftest import certified, need, wait_for
 
 GROUP, VERSION = "metrics.k8s.io", "v1beta1"
 ROOT = f"/apis/{GROUP}/{VERSION}"
@@ -28,6 +29,7 @@ READ = (GROUP, "pods", "get")
 @contextmanager
 def metrics(space: Space) -> Iterator[None]:
     """The API, for as long as this is open; nobody else uses the cluster meanwhile."""
+    need("kubernetes", os.environ.get(STATE), f"{STATE} names no cluster whose API server reaches this machine")
     certificate, key = certified(space.folder)
     secured = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     secured.load_cert_chain(certificate, key)
