@@ -214,6 +214,11 @@ class Store:
         """Close the file."""
         self._connection.close()
 
+    def __del__(self) -> None:
+        """SQLite's connection refers to itself: its files would stay open until Python looks for such circles."""
+        with suppress(AttributeError):  # it was never opened
+            self.close()
+
     def _rows(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         """All rows of a query; damage that only shows now is mended as it is on opening."""
         try:

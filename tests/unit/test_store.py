@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import sqlite3
 import stat
 from pathlib import Path
 
+import psutil
 import pytest
 from msgspec import structs
 
@@ -102,6 +104,18 @@ def test_it_is_for_its_owner_alone(tmp_path: Path) -> None:
     Store().add(run("a-00"))
     for file in (tmp_path / "state").glob("jupyterctl.db*"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_one_that_nobody_has_any_more_keeps_no_file_open() -> None:
+    gc.disable()  # it does so by itself, not some time later
+    try:
+        Store()
+        before = psutil.Process().num_fds()
+        for _ in range(5):
+            Store()
+        assert psutil.Process().num_fds() == before
+    finally:
+        gc.enable()
 
 
 def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
