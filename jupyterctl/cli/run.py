@@ -85,7 +85,7 @@ def run(ctx: click.Context, /, notebook: Path, **flags: Any) -> None:
         prepared = prepare(session, notebook, flags)
     luggage(prepared)
     if flags["dry_run"]:
-        output.line(session.rehearse(prepared).rstrip("\n"))
+        output.line(session.rehearse(prepared, flags["sweeps"], flags["jobs"]).rstrip("\n"))
         return
     if flags["sweeps"]:
         name = session.create_sweep(prepared, flags["sweeps"], flags["jobs"])
