@@ -21,6 +21,8 @@ from tests.indexed import Newer
 from .conftest import Runs
 from .test_ends import FOREVER
 
+TOGETHER_SINCE = (1, 29)
+"""The first server whose Indexed Jobs have retries for each index."""
 PARAMETERS = "# parameters\nalpha = 1"
 
 
@@ -63,7 +65,7 @@ class Sweeps:
     def printed(self, run: Run) -> str:
         """What the last cell of a result has printed."""
         file = self.session.output(run)
-        assert file is not None
+        assert file is not None, (run.state, run.error, run.undelivered)
         return str(nbformat.read(file, as_version=4).cells[-1].outputs[0].text)
 
     def left(self, sweep: str) -> int:
@@ -84,19 +86,19 @@ def sweeps(runs: Runs) -> Sweeps:
     return Sweeps(runs)
 
 
-def test_an_older_cluster_has_one_job_a_run(runs: Runs, sweeps: Sweeps) -> None:
+def test_so_many_at_a_time(runs: Runs, sweeps: Sweeps) -> None:
     runs.profile()
     name = sweeps.create("there", (1, 2, 3, 4), 2, "print(alpha * 10)")
     ended = sweeps.finish(name)
     assert {alpha: sweeps.printed(run) for alpha, (run, _) in ended.items()} == {a: f"{a}0\n" for a in (1, 2, 3, 4)}
-    assert len({run.handle["job"] for run, _ in ended.values()}) == 4
+    jobs = {run.handle["job"] for run, _ in ended.values()}
+    assert len(jobs) == (1 if runs.space.cluster.version >= TOGETHER_SINCE else 4)
     live = most = 0
-    for _, event in sorted(
-        (event["time"], event["event"]) for _, events in ended.values() for event in events if "seq" in event
-    ):
-        live += {"submitted": 1, "ended": -1}.get(event, 0)
+    said = [event for _, events in ended.values() for event in events if event["event"] in {"started", "ended"}]
+    for event in sorted(said, key=lambda event: str(event["time"])):
+        live += 1 if event["event"] == "started" else -1
         most = max(most, live)
-    assert most == 2
+    assert most <= 2
 
 
 def test_a_newer_one_has_one_for_all(newer: Newer, sweeps: Sweeps) -> None:

@@ -17,7 +17,7 @@ from .. import contained
 from ..contained import storage
 from . import job, pods, streams
 from .api import Cluster
-from .held import POLL_SECONDS, Alone, holder
+from .held import KILL_SECONDS, POLL_SECONDS, Alone, holder
 from .watching import Watch
 
 READ = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
@@ -43,6 +43,8 @@ os.replace(sys.argv[1] + ".part", sys.argv[1])
 """
 TERMINATE = "import os, signal; os.kill(1, signal.SIGTERM)"
 BLOCK = 1 << 20
+RAISED = 1
+"""Exit code of a Python that an exception ended."""
 
 
 class Runs:
@@ -221,38 +223,54 @@ class Runs:
     def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
         """Out of the pod's log where it was printed, out of the pod where it waits, else out of the storage."""
         watch = self._watch(handle)
-        watch.look(anew=True)
-        printed = watch.printed()
-        if name in printed.files:
-            return _write(printed.files[name], destination)
-        if self.settings.storage and (printed.stored or watch.pod is None):
-            return self._out_of_storage(handle, name, destination)
-        pod = watch.running()
-        if pod is None:
-            raise FileNotFoundError(name)
-        digest = self._out_of_pod(watch.cluster, pod["metadata"]["name"], name, destination)
+        deadline = time.monotonic() + KILL_SECONDS
+        while True:
+            watch.look(anew=True)
+            printed = watch.printed()
+            if name in printed.files:
+                return _write(printed.files[name], destination)
+            if self.settings.storage and (printed.stored or watch.pod is None):
+                return self._out_of_storage(handle, name, destination)
+            pod = watch.running()
+            if pod is None:
+                raise FileNotFoundError(name)
+            digest = self._out_of_pod(watch.cluster, pod["metadata"]["name"], name, destination)
+            if digest is not None:
+                break
+            if time.monotonic() > deadline:
+                raise FileNotFoundError(name)
+            time.sleep(POLL_SECONDS)
         if printed.waits is not None and name == contained.LAST:
             self._let_go(watch.cluster, pod["metadata"]["name"])
         return digest
 
-    def _out_of_pod(self, cluster: Cluster, pod: str, name: str, destination: Path) -> str:
+    def _out_of_pod(self, cluster: Cluster, pod: str, name: str, destination: Path) -> str | None:
+        """Its digest; None where the container has just ended, so that its log says what there is."""
         path = f"{contained.RUN}/{name}"
         try:
             digest = streams.run(cluster, pod, [self.settings.python, "-c", DIGEST, path]).decode().strip()
+            self._copy(streams.Command(cluster, pod, [self.settings.python, "-c", READ, path]), destination)
         except UnreachableError:
             raise
-        except TargetError as error:
-            raise FileNotFoundError(name) from error
+        except streams.FailedError as error:
+            if error.code == RAISED:
+                raise FileNotFoundError(name) from error
+            return None  # it was killed, with its container
+        except TargetError:
+            return None
+        return digest
+
+    @staticmethod
+    def _copy(command: streams.Command, destination: Path) -> None:
         temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
-        command = streams.Command(cluster, pod, [self.settings.python, "-c", READ, path])
         try:
             with temporary.open("wb") as file:
                 for block in command.output():
                     file.write(block)
+            command.checked()
             temporary.replace(destination)
         finally:
             temporary.unlink(missing_ok=True)
-        return digest
 
     def _let_go(self, cluster: Cluster, pod: str) -> None:
         """Everything is fetched: the pod need not wait."""
