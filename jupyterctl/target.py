@@ -173,6 +173,9 @@ class Gathering(Protocol):
     def gather(self, runs: Sequence[Luggage], at_once: int) -> None:
         """Start them all, each with its handle, detached, so many at a time."""
 
+    def withhold(self, handles: Sequence[dict[str, str]]) -> None:
+        """Let those runs of a sweep not begin that have not; their fate is to be cancelled."""
+
     def gathered(self, runs: Sequence[Luggage], at_once: int) -> str:
         """What `gather` would make, as YAML documents; no secret stands in it."""
 

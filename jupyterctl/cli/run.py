@@ -175,9 +175,10 @@ def sweep(session: Session, name: str, flags: dict[str, Any]) -> int:
         session.detach_sweep(name)
         output.record({"sweep": name}) if as_json else output.line(name)
         return 0
+    several = len(session.sweep(name))
     if not as_json:
-        diagnostics.info(f"{diagnostics.paint(name, 'bold')}  {len(session.sweep(name))} runs")
-    shown = view.choose(json=as_json, log_output=log_output, several=True)
+        diagnostics.info(f"{diagnostics.paint(name, 'bold')}  {several} runs")
+    shown = view.choose(json=as_json, log_output=log_output, several=several)
     try:
         follow(session.follow_sweep(name), shown, lambda: session.cancel_sweep(name))
     except DetachedError as gone:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .. import paths
+from .. import paths, target
 from ..errors import JupyterctlError, UsageError
 from ..model import Event, Run, RunState
 from ..store import Store
@@ -75,7 +75,11 @@ def follow(store: Store, name: str) -> Iterator[tuple[Run, Event | None]]:
 
 def cancel(store: Store, name: str) -> None:
     """Ask every run that has not ended to end; those still queued never start."""
-    for run in store.runs(sweep=name):
+    live = [run for run in store.runs(sweep=name) if not run.state.ended]
+    begun = [run for run in live if run.handle]
+    if begun and isinstance(there := runs.target_of(begun[0]), target.Gathering):
+        there.withhold([run.handle for run in begun])
+    for run in live:
         runs.cancel(store, run, wait=False)
 
 

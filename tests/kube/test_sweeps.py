@@ -11,6 +11,7 @@ import nbformat
 import pytest
 import yaml
 
+from jupyterctl.core.runs import target_of
 from jupyterctl.errors import TargetError
 from jupyterctl.model import Run, RunOptions, RunState
 from jupyterctl.transport.kube.podspec import selector
@@ -134,7 +135,7 @@ def test_one_is_cancelled_and_the_others_go_on(newer: Newer, sweeps: Sweeps) -> 
     sweeps.session.detach_sweep(name)
     points = sweeps.points(name)
     wait_for(lambda: sweeps.session.run(points[0].id).state is RunState.RUNNING, seconds=PATIENCE * 2)
-    assert sweeps.session.run(points[2].id).waiting == "it waits for its turn, 1 at a time"
+    assert sweeps.session.run(points[2].id).waiting == "its turn has not come, 1 at a time"
     waited = sweeps.session.cancel(points[2])
     assert (waited.state, waited.started) == (RunState.CANCELLED, None)
     assert sweeps.session.cancel(points[0]).state is RunState.CANCELLED
@@ -150,9 +151,15 @@ def test_all_are_cancelled(newer: Newer, sweeps: Sweeps) -> None:
     sweeps.session.detach_sweep(name)
     points = sweeps.points(name)
     wait_for(lambda: sweeps.session.run(points[1].id).state is RunState.RUNNING, seconds=PATIENCE * 2)
+    target_of(points[0]).withhold([run.handle for run in points.values()])  # and then whoever cancels is held up
+    assert sweeps.session.cancel(points[0]).state is RunState.CANCELLED
+    assert sweeps.session.cancel(points[1]).state is RunState.CANCELLED
+    (job,) = newer.jobs.values()
+    wait_for(lambda: job.over, seconds=PATIENCE * 3)
     sweeps.session.cancel_sweep(name)
     ended = sweeps.finish(name)
     assert {run.state for run, _ in ended.values()} == {RunState.CANCELLED}
+    assert [ended[alpha][0].started is None for alpha in range(6)] == [False, False, True, True, True, True]
 
 
 def test_each_has_its_own_retries(newer: Newer, sweeps: Sweeps) -> None:

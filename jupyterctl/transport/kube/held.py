@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -53,6 +53,11 @@ class Alone:
     def settled(self, job: Object) -> bool:
         """Whether the Job makes no pod for the run any more."""
         return any(pods.condition(job, name).get("status") == "True" for name in ("Complete", "Failed"))
+
+    def withheld(self, job: Object) -> bool:
+        """Whether somebody here wanted nothing to come of the run."""
+        del job
+        return False
 
     def retries(self, job: Object) -> int:
         """How often the Job tries again."""
@@ -135,21 +140,22 @@ class Place(Alone):
 
     def found(self, *, anew: bool) -> tuple[Object | None, list[Object]]:
         """The sweep's Job, and the pods of this index."""
-        job, all_pods = self._sweep().look(self.cluster, self.name, podspec.selector(**self._own), anew=anew)
-        return job, all_pods.get(str(self.index), [])
+        job, begun = self._looked(anew=anew)
+        return job, begun.get(str(self.index), [])
 
-    def _sweep(self) -> Sweep:
-        return _sweep(self.cluster.context, self.cluster.namespace, self.name)
+    def _looked(self, *, anew: bool) -> tuple[Object | None, dict[str, list[Object]]]:
+        sweep = _sweep(self.cluster.context, self.cluster.namespace, self.name)
+        return sweep.look(self.cluster, self.name, podspec.selector(**self._own), anew=anew)
 
     def settled(self, job: Object) -> bool:
         """Whether this index has come to its end."""
         status = job.get("status", {})
         ended = (status.get(key) or "" for key in ("completedIndexes", "failedIndexes"))
-        return super().settled(job) or self._left(job) is not None or any(among(self.index, text) for text in ended)
+        return super().settled(job) or self.withheld(job) or any(among(self.index, text) for text in ended)
 
-    def _left(self, job: Object) -> str | None:
-        kept: str | None = (job["metadata"].get("annotations") or {}).get(f"{LEFT}-{self.index}")
-        return kept
+    def withheld(self, job: Object) -> bool:
+        """Whether it is noted with the Job that nothing is to come of this index."""
+        return f"{LEFT}-{self.index}" in (job["metadata"].get("annotations") or {})
 
     def retries(self, job: Object) -> int:
         """How often each index is tried again."""
@@ -158,7 +164,7 @@ class Place(Alone):
     def turn(self, job: Object) -> str:
         """Only so many have their turn at a time, once the Job has made any pod."""
         made = any(job.get("status", {}).get(key) for key in ("active", "succeeded", "failed"))
-        return f"it waits for its turn, {job['spec'].get('parallelism')} at a time" if made else ""
+        return f"its turn has not come, {job['spec'].get('parallelism')} at a time" if made else ""
 
     def try_no_more(self) -> None:
         """The exit code of a run that was ended says so to the Job."""
@@ -168,18 +174,29 @@ class Place(Alone):
         self._leave(CANCELLED)
 
     def _leave(self, how: str) -> Object | None:
-        """Note it, and delete the pods of this index; the Job as it is then."""
-        kept: Object | None = None
-        with suppress(MissingError):
-            noted = {"data": {f"{CANCELLED}-{self.index}": base64.b64encode(how.encode()).decode()}}
-            space = self.cluster.namespace
-            self.cluster.ask(self.cluster.core.patch_namespaced_secret, numbered(self.name, 0), space, noted)
-            kept = self.annotate({f"{LEFT}-{self.index}": how})
+        """Note it, and delete the pods of this index; the Job as it is then, if there is one."""
+        kept = self._note([self.index], how)
         for pod in self.found(anew=True)[1]:
             if how == REMOVED or not pods.over(pod):
                 with suppress(MissingError, ForbiddenError):
                     self._delete_pods(field_selector=f"metadata.name={pod['metadata']['name']}")
         return kept
+
+    def _note(self, indexes: Sequence[int], how: str) -> Object | None:
+        with suppress(MissingError):
+            written = base64.b64encode(how.encode()).decode()
+            noted = {"data": {f"{CANCELLED}-{index}": written for index in indexes}}
+            space = self.cluster.namespace
+            self.cluster.ask(self.cluster.core.patch_namespaced_secret, numbered(self.name, 0), space, noted)
+            return self.annotate({f"{LEFT}-{index}": how for index in indexes})
+        return None
+
+    def withhold(self, indexes: Sequence[int]) -> None:
+        """Let those of these indexes come to nothing that have no pod, nor had one."""
+        job, begun = self._looked(anew=True)
+        early = [index for index in indexes if str(index) not in begun]
+        if job is not None and early:
+            self._note(early, CANCELLED)
 
     def remove(self) -> bool:
         """Remove the run's pods; the last to go takes the Job along."""

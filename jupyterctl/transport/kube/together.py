@@ -18,7 +18,7 @@ from .. import contained
 from ..contained import storage
 from . import job, podspec
 from .api import ForbiddenError
-from .held import CANCELLED
+from .held import CANCELLED, Place
 from .runs import Runs
 
 POINTS = "points"
@@ -82,6 +82,12 @@ class Together(Runs):
         called = self._called(first, len(luggage.pieces))
         manifest = self._manifest(runs, at_once, called.pieces)
         self._create(first.handle, job.secrets(called, luggage.pieces), manifest)
+
+    def withhold(self, handles: Sequence[dict[str, str]]) -> None:
+        """Let those not begin that wait for their turn."""
+        places = [handle for handle in handles if "index" in handle]
+        if places:
+            Place(self._at(places[0]), places[0]).withhold([int(handle["index"]) for handle in places])
 
     def gathered(self, runs: Sequence[Member], at_once: int) -> str:
         """What `gather` would create, as YAML; secrets' contents are left out."""

@@ -241,6 +241,8 @@ class Watch:
     def fate(self) -> Fate:
         """How the run ended, as the cluster tells it."""
         self.look(anew=True)
+        if self.job is not None and self.holder.withheld(self.job):
+            return Fate(state=RunState.CANCELLED, name="Cancelled", value="cancelled before it began")
         stuck = self.stuck()
         if stuck is not None:
             return stuck
