@@ -182,7 +182,7 @@ class Labs(Linked):
         from . import way  # noqa: F401 - likewise
 
     def open(self, ask: Ask, report: Report) -> Opened:  # noqa: ARG002 - a cluster asks nothing
-        """See that the API server answers and knows us; the kubeconfig is read anew."""
+        """See that the API server answers and knows us; a kubeconfig that has changed is read anew."""
         from .way import PodWay, Way
 
         cluster = self.cluster.anew()
