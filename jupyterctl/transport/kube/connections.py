@@ -121,6 +121,8 @@ def forget(which: Connection) -> None:
     with _LOCK:
         places = list(_PLACES.values())
     for place in places:
+        if place.made is None or place.made[1] is not which:  # another one's lock may be held for a whole login
+            continue
         with place.lock:
             if place.made is not None and place.made[1] is which:
                 place.close()
