@@ -34,6 +34,20 @@ THREE = (
 WAITING = "import os, time\nwhile not os.path.exists('/tmp/go'): time.sleep(0.02)\nprint('at last')"
 
 
+@pytest.fixture
+def lab(space: Space, home: Path, tmp_path: Path) -> Lab:
+    """One that is not started yet."""
+    return Lab(space, home, tmp_path / "work")
+
+
+def started(lab: Lab, seconds: float) -> Proxy:
+    """Start it by way of a proxy that forgets."""
+    proxy = forgetful(lab.space, seconds)
+    lab.profile()
+    lab.start()
+    return proxy
+
+
 def forgetful(space: Space, seconds: float) -> Proxy:
     """Kubeconfigs lead through it from now on."""
     proxy = space.behind_a_proxy()
@@ -41,11 +55,8 @@ def forgetful(space: Space, seconds: float) -> Proxy:
     return proxy
 
 
-def test_a_kernel_is_used_again_after_a_silence(space: Space, home: Path, tmp_path: Path) -> None:
-    proxy = forgetful(space, PATIENT)
-    lab = Lab(space, home, tmp_path / "work")
-    lab.profile()
-    lab.start()
+def test_a_kernel_is_used_again_after_a_silence(lab: Lab) -> None:
+    proxy = started(lab, PATIENT)
     with closing(lab.channel()) as channel:
         execute(channel, "kept = 6 * 7")
         proxy.forget_one()
@@ -53,12 +64,9 @@ def test_a_kernel_is_used_again_after_a_silence(space: Space, home: Path, tmp_pa
         assert lab.get()["connections"] == 1
 
 
-def test_a_connection_that_is_forgotten_nonetheless_ends(space: Space, home: Path, tmp_path: Path) -> None:
+def test_a_connection_that_is_forgotten_nonetheless_ends(lab: Lab) -> None:
     """JupyterLab makes a new one then; it would wait for an answer for ever."""
-    proxy = forgetful(space, IMPATIENT)
-    lab = Lab(space, home, tmp_path / "work")
-    lab.profile()
-    lab.start()
+    proxy = started(lab, IMPATIENT)
     with closing(lab.channel()) as channel:
         execute(channel, "kept = 6 * 7")
         proxy.forget_one()
