@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from jupyterctl.errors import TargetError
+from jupyterctl.transport.kube.api import Cluster, ConflictError
 from tests.cluster import STATE, Space
 from tests.conftest import certified, need, wait_for
 
@@ -28,7 +29,7 @@ READ = (GROUP, "pods", "get")
 
 @contextmanager
 def metrics(space: Space) -> Iterator[None]:
-    """The API, for as long as this is open; nobody else uses the cluster meanwhile."""
+    """The API, for as long as this is open; a cluster has one at a time, so another test's is waited for."""
     need("kubernetes", os.environ.get(STATE), f"{STATE} names no cluster whose API server reaches this machine")
     certificate, key = certified(space.folder)
     secured = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -52,17 +53,25 @@ def metrics(space: Space) -> Iterator[None]:
             "versionPriority": 100,
         },
     }
-    with space.alone():
-        made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "metrics"}, "spec": at}
-        space.cluster.ask(space.cluster.resource("services").create, made, space.name)
-        space.cluster.ask(services.create, wanted)
-        try:
-            wait_for(lambda: available(space.cluster.ask(services.get, name)))
-            yield
-        finally:
-            space.cluster.ask(services.delete, name)
-            server.shutdown()
-            server.server_close()
+    made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "metrics"}, "spec": at}
+    space.cluster.ask(space.cluster.resource("services").create, made, space.name)
+    wait_for(lambda: created(space.cluster, services, wanted))
+    try:
+        wait_for(lambda: available(space.cluster.ask(services.get, name)))
+        yield
+    finally:
+        space.cluster.ask(services.delete, name)
+        server.shutdown()
+        server.server_close()
+
+
+def created(cluster: Cluster, services: Any, wanted: dict[str, Any]) -> bool:
+    """Whether there was none of that name, and is one now."""
+    try:
+        cluster.ask(services.create, wanted)
+    except ConflictError:
+        return False
+    return True
 
 
 def available(service: dict[str, Any]) -> bool:

@@ -21,15 +21,27 @@ MEMORY, CPU = r"\d+ MiB of 512 MiB", r"\d+\.\d\d, 0\.20 reserved"
 
 @pytest.fixture
 def lab(space: Space, home: Path, tmp_path: Path) -> Lab:
-    """One that may use so much."""
-    made = Lab(space, home, tmp_path / "work")
-    made.profile(resources=RESOURCES)
-    made.start()
-    return made
+    """One that is not started yet."""
+    return Lab(space, home, tmp_path / "work")
+
+
+def tells_all_but_what_it_uses(lab: Lab) -> bool:
+    """Whether nothing is wrong, and nothing else is missing."""
+    status = lab.session.status(NAME)
+    assert (status.state, status.error, status.facts["pod"]) == ("running", None, lab.pod)
+    return not {"cpu", "memory"} & status.facts.keys()
 
 
 @pytest.mark.asyncio
-async def test_what_a_lab_uses_is_shown(lab: Lab, cli: Cli) -> None:
+async def test_what_a_lab_uses_is_shown_where_the_cluster_knows(lab: Lab, cli: Cli) -> None:
+    lab.profile(resources=RESOURCES)
+    lab.start()
+    assert tells_all_but_what_it_uses(lab)
+    assert cli("status", NAME).returncode == 0
+    async with opened(lambda: Session(lab.home)) as pilot:
+        await shown(pilot, NAME)
+        await pilot.press("enter")
+        assert "memory" not in await shown(pilot, lab.pod)
     with metrics(lab.space):
         used = wait_for(lambda: (found := lab.session.status(NAME).facts).get("memory") and found)
         assert re.fullmatch(MEMORY, used["memory"])
@@ -45,26 +57,11 @@ async def test_what_a_lab_uses_is_shown(lab: Lab, cli: Cli) -> None:
             assert re.search(rf"cpu\s+{CPU}", screen(pilot))
 
 
-@pytest.mark.asyncio
-async def test_a_cluster_without_metrics_shows_none(lab: Lab, cli: Cli) -> None:
-    status = lab.session.status(NAME)
-    assert (status.state, status.error, status.facts["pod"]) == ("running", None, lab.pod)
-    assert not {"cpu", "memory"} & status.facts.keys()
-    assert cli("status", NAME).returncode == 0
-    async with opened(lambda: Session(lab.home)) as pilot:
-        await shown(pilot, NAME)
-        await pilot.press("enter")
-        assert "memory" not in await shown(pilot, lab.pod)
-
-
-def test_who_may_not_ask_is_shown_none(space: Space, home: Path, tmp_path: Path) -> None:
-    lab = Lab(space, home, tmp_path / "work")
-    space.grant(*RIGHTS)
+def test_who_may_not_ask_is_shown_none(lab: Lab) -> None:
+    lab.space.grant(*RIGHTS)
     lab.profile(DEV, resources=RESOURCES)
     lab.start()
-    with metrics(space):
-        status = lab.session.status(NAME)
-        assert (status.state, status.error, status.facts["pod"]) == ("running", None, lab.pod)
-        assert not {"cpu", "memory"} & status.facts.keys()
-        space.grant(READ, name="measured")
-        wait_for(lambda: "memory" in lab.session.status(NAME).facts)
+    with metrics(lab.space):
+        assert tells_all_but_what_it_uses(lab)
+        lab.space.grant(READ, name="measured")
+        wait_for(lambda: not tells_all_but_what_it_uses(lab))
