@@ -23,6 +23,8 @@ from .runs import Runs
 
 POINTS = "points"
 """Folder of the folders that are one run's each, by index."""
+NOTES_BYTES, NOTE_BYTES, RETRY_BYTES = 200_000, 150, 700
+"""Room in the annotations of a Job (256 KiB), and what is noted there of an index, and of each retry of it, at most."""
 LEFT_OUT = 4
 """Exit code of a run that was cancelled."""
 BOOT = f"""
@@ -53,7 +55,9 @@ class Together(Runs):
         """
         with tempfile.TemporaryDirectory() as folder:
             luggage = self._pack(runs, Path(folder))
-        if len(luggage.pieces) > job.MOST_PIECES or (luggage.later is not None and not self.settings.storage):
+        noted = len(runs) * (NOTE_BYTES + RETRY_BYTES * job.retries(runs[0][0]))
+        large = len(luggage.pieces) > job.MOST_PIECES or noted > NOTES_BYTES
+        if large or (luggage.later is not None and not self.settings.storage):
             return False
         manifest = self._manifest(runs, at_once, len(luggage.pieces))
         try:

@@ -11,7 +11,7 @@ from ...errors import TargetError, UnreachableError
 from ...model import Fate, RunState
 from .. import contained
 from . import attempts, pods, streams
-from .api import ConflictError, ForbiddenError, MissingError
+from .api import ConflictError, ForbiddenError
 from .attempts import Anchor, Attempt
 from .held import EVERY, Alone
 from .logs import Log
@@ -201,7 +201,9 @@ class Watch:
             self.look(anew=True)
             self._anchor(offset)
             return
-        except (MissingError, ForbiddenError):
+        except UnreachableError:
+            raise
+        except TargetError:
             pass  # nobody else will know, but we do
         self._anchors = anchors
 
