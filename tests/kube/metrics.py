@@ -101,7 +101,7 @@ class Answer(BaseHTTPRequestHandler):
             return
         try:
             self._say(200, self._measured(parts[1], parts[3]))
-        except (IndexError, LookupError, TargetError) as error:
+        except (StopIteration, LookupError, TargetError) as error:
             told = {"status": "Failure", "message": f"podmetrics not found: {error}", "reason": "NotFound", "code": 404}
             self._say(404, {"kind": "Status", "apiVersion": "v1", **told})
 
@@ -110,7 +110,8 @@ class Answer(BaseHTTPRequestHandler):
         node = cluster.ask(cluster.pods.get, name, namespace)["spec"]["nodeName"]
         path = f"/api/v1/nodes/{node}/proxy/stats/summary"
         summary = cluster.ask(cluster._connection.get, path)
-        (pod,) = [one for one in summary["pods"] if one["podRef"]["name"] == name]
+        named = {"name": name, "namespace": namespace}
+        pod = next(one for one in summary["pods"] if named.items() <= one["podRef"].items())
         used = [
             {
                 "name": one["name"],
@@ -121,12 +122,11 @@ class Answer(BaseHTTPRequestHandler):
             }
             for one in pod["containers"]
         ]
-        metadata = {"name": name, "namespace": namespace}
         taken = {"timestamp": summary["node"]["cpu"]["time"], "window": "10s"}
         return {
             "kind": "PodMetrics",
             "apiVersion": f"{GROUP}/{VERSION}",
-            "metadata": metadata,
+            "metadata": named,
             **taken,
             "containers": used,
         }
