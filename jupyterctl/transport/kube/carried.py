@@ -185,15 +185,18 @@ class Carried:
     # -- both ways ---------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Wait for what can go on."""
+        """Wait for what can go on, unless it has just ended: descriptors that are closed are soon another's."""
         reads = len(self._to_pod) < MOST and not self._quiet
-        self._way.pump.watch(
-            self._client, (READ if reads else 0) | (WRITE if self._to_client else 0), self._client_ready
-        )
         hears = len(self._to_client) < MOST
-        self._way.pump.watch(
-            self._socket, (READ if hears else 0) | (WRITE if self._to_pod or self._ping else 0), self._pod_ready
-        )
+        with self._ending:
+            if self._ended:
+                return
+            self._way.pump.watch(
+                self._client, (READ if reads else 0) | (WRITE if self._to_client else 0), self._client_ready
+            )
+            self._way.pump.watch(
+                self._socket, (READ if hears else 0) | (WRITE if self._to_pod or self._ping else 0), self._pod_ready
+            )
 
     def _client_ready(self, events: int) -> None:
         with self._alive():
