@@ -27,6 +27,7 @@ PLACES: dict[str, places.ServerPlace] = {
     "local-alone": places.LocalServers(tmux=False),
     **{name: places.SshServers(transport) for name, transport in places.TRANSPORTS.items()},
     "docker": places.ContainerServers(),
+    "docker-elsewhere": places.EngineElsewhere(),
     "kubernetes": PodServers(),
 }
 COUNT = "import time\nfor _ in range(6000):\n    time.sleep(0.1)"

@@ -18,7 +18,7 @@ import msgspec
 
 from ...errors import TargetError
 from ...model import Dial, Facts, Listing, Phase, Profile, Server, ServerSpec
-from ..linked import Linked
+from ..linked import Alone, Linked
 from .api import Cluster
 
 if TYPE_CHECKING:
@@ -183,14 +183,14 @@ class Labs(Linked):
 
     def open(self, ask: Ask, report: Report) -> Opened:  # noqa: ARG002 - a cluster asks nothing
         """See that the API server answers and knows us; the kubeconfig is read anew."""
-        from .way import PodWay, Way
+        from .way import Way
 
         cluster = self.cluster.anew()
         report("connect", cluster.client.configuration.host)
         way = Way(cluster, self.profile.name)
         report("authenticate", f"context {cluster.context}, namespace {cluster.namespace}")
         way.first()
-        return PodWay(way)
+        return Alone(way, way.uneasy)
 
     def dial(self, carrier: Opened, *, anew: bool) -> Dial:  # noqa: ARG002 - a cluster brings labs back itself
         """Where the lab listens; TargetError says why it does not, where the cluster knows."""
