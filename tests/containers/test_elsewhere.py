@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from jupyterctl.errors import NotFoundError, TargetError
 from tests import engine
 from tests.conftest import PATIENCE, Cli, need, wait_for
 from tests.contract.places import ELSEWHERE, ContainerServers
@@ -181,6 +182,21 @@ def test_one_without_any_network_is_reached_too(away: Away, relay: engine.Relay)
     away.describe(f"tcp://{ELSEWHERE}:{relay.port}", network="none")
     away.start()
     assert away.answers()
+
+
+def test_files_go_there_and_back(away: Away, relay: engine.Relay, tmp_path: Path) -> None:
+    away.describe(f"tcp://{ELSEWHERE}:{relay.port}")
+    away.start()
+    file, back = tmp_path / "data.bin", tmp_path / "back.bin"
+    file.write_bytes(os.urandom(3_000_001))
+    away.session.copy(str(file), "there:.", lambda *_: None)
+    assert int(away.inside("import os; print(os.stat('/work/data.bin').st_size)")) == 3_000_001
+    away.session.copy("there:data.bin", str(back), lambda *_: None)
+    assert back.read_bytes() == file.read_bytes()
+    with pytest.raises(NotFoundError, match="there is no `/nowhere/x`"):
+        away.session.copy("there:/nowhere/x", str(back), lambda *_: None)
+    with pytest.raises(TargetError, match=r"did not arrive: .*/proc/x"):
+        away.session.copy(str(file), "there:/proc/x", lambda *_: None)
 
 
 def test_a_container_that_is_restarted_is_waited_for(away: Away, relay: engine.Relay) -> None:

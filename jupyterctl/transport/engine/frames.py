@@ -1,9 +1,10 @@
-"""What comes back of a command in a container that has no terminal: pieces of its output and its errors."""
+"""What comes back of a command in a container: without a terminal, pieces of its output and of its errors."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 HEAD = 8
@@ -11,10 +12,18 @@ HEAD = 8
 OUTPUT, ERRORS = 1, 2
 
 
-def plain_socket(stream: Any) -> socket.socket:
-    """The socket that the SDK gives for a command's input and output, whatever it is wrapped in."""
+def handed(stream: Any) -> tuple[socket.socket, bytes]:
+    """The socket of what the SDK gives for a command's input and output, and what has been read of it already.
+
+    The SDK reads an answer's head through a buffer: what a command is quick to say may be in there.
+    """
     found: socket.socket = getattr(stream, "_sock", stream)
-    return found
+    found.setblocking(False)
+    ahead = b""
+    with suppress(OSError):
+        ahead = bytes(stream._response.raw._fp.fp.peek())  # noqa: SLF001 - the SDK has no other name for it
+    found.setblocking(True)
+    return found, ahead
 
 
 def frames() -> Callable[[bytes], Iterator[tuple[int, bytes]]]:

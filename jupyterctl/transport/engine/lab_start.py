@@ -18,6 +18,7 @@ from ..lab_flags import idle
 from ..lab_start import alone, step
 from . import archive, images, log, recipe
 from .client import client, said, words
+from .execution import Command
 from .labs import EVERY, ON_FAILURE, RUNTIME, TOKEN, back, restart
 
 if TYPE_CHECKING:
@@ -239,6 +240,8 @@ class Start:
 
         port, here = self.spec.port, self.engine.here and not self.labs.remote
         deadline = time.monotonic() + _LET_GO_SECONDS
+        if here and not ports.free(port):
+            self.labs.let_go()  # it was a link's, while the profile's engine was elsewhere
         while here and not ports.free(port) and time.monotonic() < deadline:
             time.sleep(EVERY)
         if here and not ports.free(port):
@@ -319,11 +322,12 @@ class Start:
             return  # the next look at it says so
         said = self.labs.said(container)
         path = f"http://127.0.0.1:{said.get('port')}{said.get('base_url', '/')}api/status"
-        with words(self.engine):
-            done = container.exec_run([self.settings.python, "-c", _ASK, path, TOKEN, str(seconds)], workdir="/")
-        if done.exit_code:
-            lines = done.output.decode("utf-8", "replace").split("\n")
-            raise UnreachableError(next((line for line in reversed(lines) if line.strip()), "no answer"))
+        try:
+            Command(
+                self.engine, container.name or "", [self.settings.python, "-c", _ASK, path, TOKEN, str(seconds)]
+            ).result()
+        except TargetError as error:  # it may have ended, which the next look at it says
+            raise UnreachableError(error.message) from error
 
     def _failed(self, message: str) -> TargetError:
         """The error, with what the log has said since the start."""

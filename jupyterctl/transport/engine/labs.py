@@ -10,7 +10,7 @@ with its port, its token and its files. It is made anew where the profile, or th
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +19,7 @@ import msgspec
 
 from ...errors import ConfigError, TargetError, UnreachableError
 from ...model import Address, Dial, Phase, Profile, Server, ServerSpec, ServerState
+from ..contained.files import Files, Filing
 from ..linked import Alone, Linked
 from . import recipe
 from .where import Engine, engine
@@ -40,12 +41,12 @@ TOKEN, RUNTIME = f"{recipe.OURS}/token", f"{recipe.OURS}/runtime"
 _LIVE = {"running": ServerState.RUNNING, "paused": ServerState.RUNNING, "restarting": ServerState.STARTING}
 
 
-class EngineLabs(Linked):
+class EngineLabs(Filing, Linked):
     """What the Target protocol asks about servers, and what a keeper needs."""
 
     def __init__(self, profile: Profile) -> None:
         super().__init__(profile)
-        self.settings = cast(recipe.Settings, profile.settings)
+        self.settings: recipe.Settings = cast(recipe.Settings, profile.settings)
         self.remote = False
         with suppress(ConfigError):  # who asks for the engine is told
             self.remote = not self.engine.here and self.settings.server.publish.startswith(LOOPBACK)
@@ -249,6 +250,21 @@ class EngineLabs(Linked):
         import subprocess
 
         return subprocess.call(self.shell(server, Path.cwd()))
+
+    @property
+    def files(self) -> Files:
+        """Those of the container."""
+        from .execution import Command
+
+        container = self._there(self.profile.name)
+        if container.status not in _LIVE:
+            name = self.profile.name
+            raise TargetError(f"the lab of `{name}` is stopped", f"start it: jupyterctl start {name}")
+
+        def begin(command: Sequence[str], stdin: bool) -> Command:
+            return Command(self.engine, container.name or "", command, stdin=stdin)
+
+        return Files(begin, self.settings.python, container.labels[recipe.ROOT])
 
     def binds(self) -> list[recipe.Bind]:
         """The profile's mounts."""

@@ -20,7 +20,7 @@ import msgspec
 from .. import raw
 from . import images, recipe
 from .client import client, words
-from .frames import frames, plain_socket
+from .frames import frames, handed
 from .where import of_handle
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ def _terminal() -> dict[str, str]:
 
 def _talk(stream: Any, *, terminal: bool, resize: raw.Resize) -> None:
     """Until the shell ends: what is typed goes there, what it says comes here."""
-    link = plain_socket(stream)
-    link.setblocking(True)
+    link, ahead = handed(stream)
     with raw.given(resize) if terminal else nullcontext():
         out = _plain if terminal else frames()
+        _show(out(ahead))
         typing = True
         while True:
             ends: list[Any] = [link, 0] if typing else [link]
@@ -94,8 +94,12 @@ def _talk(stream: Any, *, terminal: bool, resize: raw.Resize) -> None:
                 data = link.recv(BLOCK)
                 if not data:
                     return
-                for number, part in out(data):
-                    raw.write(number, part)
+                _show(out(data))
+
+
+def _show(parts: Iterator[tuple[int, bytes]]) -> None:
+    for number, part in parts:
+        raw.write(number, part)
 
 
 def _say_no_more(link: socket.socket) -> None:

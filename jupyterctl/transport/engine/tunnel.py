@@ -8,24 +8,20 @@ both ends are of one version.
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
 from ...errors import TargetError, UnreachableError
 from ...remote import CHANNELS
 from ...remote.channels import Channels
 from ..ssh.sockets import prepare
-from .client import ACT_SECONDS, client, words
-from .frames import OUTPUT, frames, plain_socket
+from .execution import BLOCK, Stream
+from .frames import OUTPUT, frames
 from .where import Engine
 
 BEGIN_SECONDS = 20.0
 """How long the container's Python may take to answer."""
-BLOCK = 1 << 18
 _READ_ITSELF = (
     "import os\ncode = b''\nwhile len(code) < {size}:\n    code += os.read(0, {size} - len(code))\nexec(code)"
 )
@@ -80,12 +76,8 @@ class _Wire:
         start = [python, "-IS", "-c", _READ_ITSELF.format(size=len(code))]
         self.errors = bytearray()
         self._split = frames()
-        with words(engine):
-            api = client(engine, ACT_SECONDS).api
-            made = api.exec_create(container, start, stdin=True, workdir="/")
-            self._stream = api.exec_start(made["Id"], socket=True)
-        self.source: Any = plain_socket(self._stream)
-        self.source.settimeout(BEGIN_SECONDS)
+        self._stream = Stream(engine, container, start)
+        self.source = self._stream.socket
         try:
             self.source.sendall(code)
         except OSError as error:
@@ -110,8 +102,9 @@ class _Wire:
         return b"".join(parts)
 
     def _received(self) -> bytes:
+        ahead, self._stream.ahead = self._stream.ahead, b""
         try:
-            data: bytes = self.source.recv(BLOCK)
+            data: bytes = ahead or self.source.recv(BLOCK)
             while isinstance(self.source, ssl.SSLSocket) and self.source.pending():  # select does not see these
                 data += self.source.recv(self.source.pending())
         except ssl.SSLWantReadError as error:
@@ -128,7 +121,4 @@ class _Wire:
     def close(self) -> None:
         """Let go of it."""
         os.close(self.sink)
-        with suppress(OSError):
-            self.source.shutdown(socket.SHUT_RDWR)
         self._stream.close()
-        self.source.close()
