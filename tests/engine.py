@@ -6,8 +6,10 @@ import io
 import json
 import os
 import secrets
+import shutil
 import socket
 import ssl
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -20,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from tests.conftest import need
+from tests.conftest import PATIENCE, need
 
 PREFIX = Path("/opt/venv")
 """Where the image has its Python environment."""
@@ -119,6 +121,26 @@ def need_engine() -> None:
     """Skip, or fail, the test without an engine and its image."""
     need("docker", answers(), f"a Docker Engine that answers at {SOCKET}")
     need("image", has_image(), "JUPYTERCTL_TEST_IMAGE, an image with jupyterlab, papermill and ipykernel on it")
+
+
+FROM_WHEELS = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
+"""What has pip in such an image take what it has, for nothing there need reach a registry."""
+
+
+def without(image: str, folder: Path, *names: str) -> str:
+    """The same image without these packages, and with wheels of them: made once."""
+    need("docker", shutil.which("docker"), "apt install docker.io")
+    tag = f"jupyterctl-test/without-{'-'.join(names)}:1"
+    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode:
+        wheels = folder / "wheels"
+        wheels.mkdir(parents=True)
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "-d", wheels]
+        wanted = {*names, "ipykernel", "ansicolors"}
+        subprocess.run([*download, *sorted(wanted)], check=True, timeout=PATIENCE * 3)
+        uninstall = f"RUN python3 -m pip uninstall --quiet --yes {' '.join(names)}"
+        (folder / "Dockerfile").write_text(f"FROM {image}\nCOPY wheels /wheels\n{uninstall}\n")
+        subprocess.run(["docker", "build", "--quiet", "-t", tag, folder], check=True, timeout=PATIENCE * 3)
+    return tag
 
 
 class Ground:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -120,18 +122,14 @@ def test_the_network_of_the_machine_itself(desk: Desk, labs: Labs) -> None:
     assert labs.ask("GET", "/api/status")["kernels"] == 0
 
 
-def test_an_engine_elsewhere_wants_an_address_that_can_be_reached(desk: Desk, labs: Labs, cli: Cli) -> None:
+def test_an_engine_elsewhere_may_publish_at_an_address_that_is_reached(desk: Desk, labs: Labs) -> None:
+    """Then no link is needed."""
     host = socket.gethostbyname(socket.gethostname())
     if host.startswith("127."):
         host = desk.ground.client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway", "172.17.0.1")
     relay = engine.Relay((host, 0), engine.SOCKET)
     try:
         away = {"engine": f"tcp://{host}:{relay.port}", "workdir": "jupyterctl-test-volume"}
-        desk.describe(**away)
-        said = cli("start", "there", "--no-open")
-        assert said.returncode == 3
-        assert "loopback" in said.stderr
-        assert "publish" in said.stderr.splitlines()[-1]
         desk.describe(**away, server={"publish": host})
         labs.start()
         assert urlsplit(labs.session.server_url("there")).hostname == host
@@ -162,6 +160,41 @@ def test_a_lab_that_cannot_be_is_told_in_two_lines(desk: Desk, cli: Cli, setting
     lines = two_lines(done, 3)
     assert said in lines
     assert advice in lines
+
+
+def test_a_jupyterlab_that_is_missing_is_installed_once(desk: Desk, labs: Labs) -> None:
+    image = engine.without(engine.IMAGE, desk.ground.folder / "image", "papermill", "jupyterlab", "ipykernel")
+    desk.describe(image=image, install=True, env=engine.FROM_WHEELS)
+    assert "is installed at the first start" in details(labs.session, "environment")
+    assert labs.state(labs.kernel("while True: pass")) == "busy"
+    inside(desk, "import shutil; shutil.rmtree('/wheels')")
+    labs.session.stop_server("there", force=True)
+    assert "the one there was" in details(labs.session, "process")
+    assert labs.ask("GET", "/api/status")["kernels"] == 0
+
+
+def test_what_it_uses_and_what_happened_to_it_is_told(desk: Desk, labs: Labs, cli: Cli) -> None:
+    """In the words of other places."""
+    desk.describe(memory="900m", cpus=1.5)
+    pid = labs.start()
+    labs.kernel("while True: pass")
+
+    def told() -> dict[str, str]:
+        found = json.loads(cli("status", "there", "--json").stdout)["servers"][0]
+        return {**found["facts"], "events": " ".join(found["events"])}
+
+    busy = wait_for(lambda: (now := told()) and float(now["cpu"].split()[0]) > 0.3 and now)
+    assert list(busy)[:3] == ["image", "container", "restarts"]
+    assert busy["cpu"].endswith(" of 1.50")
+    assert re.fullmatch(r"\d+ MiB of 900 MiB", busy["memory"])
+    assert 20 < int(busy["memory"].split()[0]) < 900
+    assert (busy["image"], busy["restarts"]) == (engine.IMAGE, "0")
+    ContainerServers().kill(pid)
+    wait_for(lambda: labs.session.status("there").pid not in {None, pid})
+    again = told()
+    assert again["restarts"] == "1"
+    assert "Warning die: exit code 137" in again["events"]
+    assert again["events"].count(" start") == 2
 
 
 def test_somebody_who_may_not_use_the_engine(desk: Desk) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from ...errors import ConfigError, TargetError, UnreachableError
-from ...model import Address, Dial, Phase, Profile, Server, ServerSpec, ServerState
+from ...model import Address, Dial, Facts, Phase, Profile, Server, ServerSpec, ServerState
 from ..contained.files import Files, Filing
 from ..linked import Alone, Linked
 from . import recipe
@@ -226,6 +226,14 @@ class EngineLabs(Filing, Linked):
             return b"", 0
         with words(self.engine):
             return log.tail(container, offset)
+
+    def facts(self, name: str) -> Facts:
+        """Image, container, restarts, what it uses, events."""
+        from .lab_facts import facts
+
+        container = self.container(name)
+        live = container is not None and container.status in _LIVE
+        return facts(self.engine, container) if container is not None and live else Facts()
 
     def shell(self, server: Server | None, near: Path) -> list[str]:
         """A shell in the container; where none runs, in one that is made like it and gone with the shell."""
