@@ -8,15 +8,18 @@ import re
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from jupyterctl.core.session import Session
 from jupyterctl.errors import TargetError
 from jupyterctl.model import PhaseState
-from jupyterctl.transport.engine.client import client
+from jupyterctl.transport.engine.client import MOST, client, container
+from jupyterctl.transport.engine.pooling import IDLE
 from jupyterctl.transport.engine.where import Engine
 from tests import engine
 from tests.conftest import Cli, need, wait_for
@@ -195,6 +198,21 @@ def test_what_it_uses_and_what_happened_to_it_is_told(desk: Desk, labs: Labs, cl
     assert again["restarts"] == "1"
     assert "Warning die: exit code 137" in again["events"]
     assert again["events"].count(" start") == 2
+
+
+def test_looking_again_and_again_keeps_no_more_connections_open(desk: Desk) -> None:
+    """Whatever is asked for, from whichever thread, and of however many engines."""
+    at = Engine(url=f"unix://{engine.SOCKET}", source="test")
+    container(at, "jupyterctl-no-such-0")
+    before = psutil.Process().num_fds()
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(60):
+            name = f"jupyterctl-no-such-{number}"
+            assert list(pool.map(lambda _, name=name: container(at, name), range(4))) == [None] * 4
+    assert psutil.Process().num_fds() <= before + IDLE
+    for number in range(3 * MOST):
+        assert container(Engine(url=at.url, source=str(number)), "jupyterctl-no-such-0") is None
+    assert psutil.Process().num_fds() <= before + MOST
 
 
 def test_somebody_who_may_not_use_the_engine(desk: Desk) -> None:

@@ -6,6 +6,7 @@ An engine that cannot be spoken to is `UnreachableError`, whatever the reason: w
 from __future__ import annotations
 
 import grp
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ LOOK_SECONDS = 5.0
 """And where an engine is only looked at."""
 _NOT_FOUND = 404
 MOST = 8
-"""Clients that are kept: each may hold ten idle connections, over ssh ten logins."""
+"""Clients that are kept."""
 _kept: dict[tuple[Engine, float], DockerClient] = {}
 """The one that was used last is the last."""
 _keeping = threading.Lock()
@@ -56,6 +57,7 @@ def _connect(engine: Engine, seconds: float) -> DockerClient:
     from docker import DockerClient
     from docker.constants import MINIMUM_DOCKER_API_VERSION
 
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of each that it does not keep
     over_ssh = engine.url.startswith("ssh://")
     with words(engine):
         made = DockerClient(
@@ -64,14 +66,19 @@ def _connect(engine: Engine, seconds: float) -> DockerClient:
             timeout=cast(int, seconds),
             tls=_certificates(engine),
         )
-        if over_ssh:
-            from .over_ssh import Adapter
-
-            made.api.mount("http+docker://", Adapter(engine, seconds))
+        if over_ssh or engine.socket is not None:
+            made.api.mount("http+docker://", _adapter(engine, seconds))
         if engine.tls:
             _by_its_own_authority(made.api)
         made.api._version = made.api.version(api_version=False)["ApiVersion"]  # noqa: SLF001 - else it asks at once
     return made
+
+
+def _adapter(engine: Engine, seconds: float) -> Any:
+    from .over_ssh import LoginAdapter
+    from .pooling import Adapter
+
+    return LoginAdapter(engine, seconds) if engine.socket is None else Adapter(str(engine.socket), seconds)
 
 
 def _certificates(engine: Engine) -> Any:

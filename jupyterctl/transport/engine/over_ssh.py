@@ -14,12 +14,12 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from docker.transport.unixconn import UnixHTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from ...errors import UnreachableError
 from .client import LoginError
+from .pooling import IDLE, Adapter
 from .where import Engine
 
 LOGIN_SECONDS = 15.0
@@ -32,20 +32,21 @@ _STARTED: list[subprocess.Popen[bytes]] = []
 """Those that may have ended and are not taken in yet."""
 
 
-class Adapter(UnixHTTPAdapter):  # type: ignore[misc]
+class LoginAdapter(Adapter):
     """What the SDK's client sends its requests by."""
 
     def __init__(self, engine: Engine, seconds: float) -> None:
-        self._engine = engine
-        super().__init__("http+unix://", timeout=seconds)
+        super().__init__("", seconds)
+        self._pool = _Pool(engine, seconds, IDLE)
 
     def get_connection(self, url: Any, proxies: Any = None) -> _Pool:  # noqa: ARG002 - the SDK's signature
-        """The pool of connections to the one engine that there is."""
-        with self.pools.lock:
-            pool: _Pool | None = self.pools.get(url)
-            if pool is None:
-                pool = self.pools[url] = _Pool(self._engine, self.timeout, self.max_pool_size)
-            return pool
+        """The pool."""
+        return self._pool
+
+    def close(self) -> None:
+        """Let go of the logins that nobody uses."""
+        self._pool.close()
+        super().close()
 
 
 class _Pool(HTTPConnectionPool):
