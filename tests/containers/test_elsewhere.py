@@ -157,14 +157,7 @@ def test_one_local_address_that_works(away: Away, ways: Ways, way: str) -> None:
     assert away.labs.state(away.labs.kernel("while True: pass")) == "busy"
     digest = away.inside(BIG).strip()
     assert hashlib.sha256(away.fetch("/files/big")).hexdigest() == digest
-    shell = subprocess.run(
-        away.session.shell_command("there"),
-        input="echo in $PWD\n",
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    shell = away.labs.shell("echo in $PWD\n")
     assert shell.stdout == "in /work\n", shell.stderr
     away.session.stop_server("there", force=True)
     assert (away.session.status("there").state, away.session.status("there").link.port) == ("stopped", None)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import engine
-from tests.conftest import PATIENCE, Cli, end, need, wait_for
+from tests.conftest import Cli, end, need, wait_for
 from tests.contract.places import ContainerServers
 from tests.contract.server_ground import Labs
 from tests.outcomes.ground import Watcher
@@ -105,16 +105,13 @@ def test_a_lab_there(desk: Desk, cli: Cli) -> None:
     labs.start()
     url = labs.session.server_url("there")
     assert labs.kernel()
-    shell = subprocess.run(
-        labs.session.shell_command("there"),
-        input="echo in $PWD\n",
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    shell = labs.shell("echo in $PWD\n")
     assert f"in {desk.folder}" in shell.stdout, shell.stderr
     assert "is running at" in labs.session.server_log("there")
+    told = labs.session.facts("there")
+    assert "MiB" in told.values["memory"]
+    assert float(told.values["cpu"]) >= 0
+    assert any(event.endswith(" start") for event in told.events)
     labs.session.stop_server("there")
     assert labs.session.status("there").state == "stopped"
     labs.start()

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,44 +34,44 @@ _STARTED: list[subprocess.Popen[bytes]] = []
 
 
 class LoginAdapter(Adapter):
-    """What the SDK's client sends its requests by."""
+    """What the SDK's client sends its requests by; clients of one engine share its logins."""
 
     def __init__(self, engine: Engine, seconds: float) -> None:
         super().__init__("", seconds)
-        self._pool = _Pool(engine, seconds, IDLE)
+        self._pool = _logins(engine)
 
     def get_connection(self, url: Any, proxies: Any = None) -> _Pool:  # noqa: ARG002 - the SDK's signature
         """The pool."""
         return self._pool
 
-    def close(self) -> None:
-        """Let go of the logins that nobody uses."""
-        self._pool.close()
-        super().close()
+
+@lru_cache(maxsize=4)
+def _logins(engine: Engine) -> _Pool:
+    return _Pool(engine)
 
 
 class _Pool(HTTPConnectionPool):
-    """Connections to an engine that may be used again."""
+    """Connections to an engine that may be used again; each request brings its own time limit."""
 
-    def __init__(self, engine: Engine, seconds: float, most: int) -> None:
-        super().__init__("localhost", timeout=seconds, maxsize=most)
-        self._engine, self._seconds = engine, seconds
+    def __init__(self, engine: Engine) -> None:
+        super().__init__("localhost", maxsize=IDLE)
+        self._engine = engine
 
     def _new_conn(self) -> Any:
-        return _Connection(self._engine, self._seconds)
+        return _Connection(self._engine)
 
 
 class _Connection(HTTPConnection):
     """One."""
 
-    def __init__(self, engine: Engine, seconds: float) -> None:
-        super().__init__("localhost", timeout=seconds)
-        self._engine, self._seconds = engine, seconds
+    def __init__(self, engine: Engine) -> None:
+        super().__init__("localhost")
+        self._engine = engine
 
     def connect(self) -> None:
         """Log in."""
         self.sock = dial(self._engine)
-        self.sock.settimeout(self._seconds)
+        self.sock.settimeout(self.timeout)
 
 
 def command(engine: Engine) -> list[str]:
