@@ -236,8 +236,11 @@ def test_a_way_that_is_cut_is_unreachable_and_comes_back(away: Away, relay: engi
     assert (away.labs.start(), away.session.server_url("there")) == (pid, url)
 
 
-def test_a_machine_that_goes_away_and_comes_back(away: Away, box: Sshd) -> None:
-    away.describe(f"ssh://{box.name}")
+def test_a_machine_that_goes_away_and_comes_back(away: Away, box: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that DOCKER_HOST names, for the keeper too."""
+    lines = away.desk.ground.profile(workdir=VOLUME).splitlines()
+    away.desk.describe("\n".join(line for line in lines if not line.startswith("engine")))
+    monkeypatch.setenv("DOCKER_HOST", f"ssh://{box.name}")
     pid, url = away.labs.start(), away.session.server_url("there")
     box.stop()
     assert "stopped" not in away.rows_until("unreachable")

@@ -19,6 +19,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from ...errors import UnreachableError
+from ..ssh import PROGRAM
 from .client import LoginError
 from .pooling import IDLE, Adapter
 from .where import Engine
@@ -86,7 +87,7 @@ def command(engine: Engine) -> list[str]:
     options += ["-p", str(at.port)] if at.port else []
     socket_there = f" --host {shlex.quote(f'unix://{at.path}')}" if at.path.strip("/") else ""
     there = f"docker --version && echo {READY.decode()} && exec docker{socket_there} system dial-stdio"
-    return ["ssh", "-T", *options, "--", at.hostname or "", there]
+    return [PROGRAM, "-T", *options, "--", at.hostname or "", there]
 
 
 def dial(engine: Engine) -> socket.socket:
