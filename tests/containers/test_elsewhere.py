@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from jupyterctl.errors import NotFoundError, TargetError
+from jupyterctl.errors import NotFoundError, TargetError, UnreachableError
 from tests import engine
 from tests.conftest import PATIENCE, Cli, need, wait_for
 from tests.contract.places import ELSEWHERE, ContainerServers
@@ -56,7 +57,7 @@ class Away:
 
     def answers(self) -> bool:
         """Whether the lab does, through the link."""
-        with suppress(OSError, AssertionError):
+        with suppress(OSError, AssertionError, UnreachableError):
             return bool(self.labs.ask("GET", "/api/status"))
         return False
 
@@ -249,6 +250,20 @@ def test_a_machine_that_goes_away_and_comes_back(away: Away, box: Sshd, monkeypa
     phases = {phase.name for phase in away.session.reconnect("there")}
     assert {"server", "tunnel", "http"} <= phases
     assert (away.labs.start(), away.session.server_url("there")) == (pid, url)
+
+
+def test_a_way_that_falls_silent_is_opened_anew(away: Away, box: Sshd) -> None:
+    """Its connections are there, and nothing comes over them any more."""
+    away.describe(f"ssh://{box.name}")
+    away.start()
+    port = row(away.session).link.port
+    frozen = box.sessions()
+    box.kill_sessions(signal.SIGSTOP)
+    assert "stopped" not in away.rows_until("unreachable")
+    away.rows_until("running")
+    assert row(away.session).link.port == port
+    assert [process.status() for process in frozen if process.is_running()].count("stopped") > 0
+    wait_for(away.answers)
 
 
 def test_nothing_is_left_in_the_container_of_a_keeper_that_is_gone(away: Away, relay: engine.Relay, home: Path) -> None:

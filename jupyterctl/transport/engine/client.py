@@ -52,6 +52,14 @@ def client(engine: Engine, seconds: float = ACT_SECONDS) -> DockerClient:
     return made
 
 
+def forget(engine: Engine) -> None:
+    """Let go of the connections to an engine that nobody uses: what led there may be another way than it was."""
+    with _keeping:
+        over = [_kept.pop(kept) for kept in list(_kept) if kept[0] == engine]
+    for one in over:
+        one.close()
+
+
 def _connect(engine: Engine, seconds: float) -> DockerClient:
     """A new one, of the API's version that the engine speaks; it is asked for that once it knows its way."""
     from docker import DockerClient
@@ -125,6 +133,7 @@ def words(engine: Engine) -> Iterator[None]:
     except APIError as error:
         raise TargetError(f"the engine refuses: {said(error)}", hint_for(said(error))) from error
     except (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError) as error:
+        forget(engine)
         raise unreachable(engine, error) from error
 
 

@@ -292,10 +292,12 @@ class EngineLabs(Filing, Linked):
         from . import way  # noqa: F401 - likewise
 
     def open(self, ask: Ask, report: Report) -> Opened:  # noqa: ARG002 - an engine asks nothing
-        """See that the engine answers."""
+        """See that the engine answers, by a connection of its own."""
+        from .client import forget
         from .way import Way
 
         at = self.engine
+        forget(at)
         report("connect", f"{at.url}, as {at.source} says")
         way = Way(at, self.name(self.profile.name), self.settings.python)
         way.first()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import shlex
 import socket
 import subprocess
+import threading
 import time
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +30,8 @@ READY = b"jupyterctl-engine"
 """The line after which the engine speaks; before it, whatever the machine's shell prints."""
 OPTIONS = ("BatchMode=yes", "ServerAliveInterval=15", "ServerAliveCountMax=3", "ConnectTimeout=10")
 _REFUSED = ("permission denied", "host key verification failed", "identification has changed", "no matching")
+_POOLS: dict[Engine, _Pool] = {}
+_POOLING = threading.Lock()
 _STARTED: list[subprocess.Popen[bytes]] = []
 """Those that may have ended and are not taken in yet."""
 
@@ -39,16 +41,23 @@ class LoginAdapter(Adapter):
 
     def __init__(self, engine: Engine, seconds: float) -> None:
         super().__init__("", seconds)
-        self._pool = _logins(engine)
+        self._engine = engine
 
     def get_connection(self, url: Any, proxies: Any = None) -> _Pool:  # noqa: ARG002 - the SDK's signature
         """The pool."""
-        return self._pool
+        with _POOLING:
+            pool = _POOLS.get(self._engine)
+            if pool is None:
+                pool = _POOLS[self._engine] = _Pool(self._engine)
+            return pool
 
-
-@lru_cache(maxsize=4)
-def _logins(engine: Engine) -> _Pool:
-    return _Pool(engine)
+    def close(self) -> None:
+        """Let go of the logins that nobody uses; who asks next logs in anew."""
+        with _POOLING:
+            pool = _POOLS.pop(self._engine, None)
+        if pool is not None:
+            pool.close()
+        super().close()
 
 
 class _Pool(HTTPConnectionPool):
