@@ -196,8 +196,7 @@ def test_what_it_uses_and_what_happened_to_it_is_told(desk: Desk, labs: Labs, cl
     wait_for(lambda: labs.session.status("there").pid not in {None, pid})
     again = told()
     assert again["restarts"] == "1"
-    assert "Warning die: exit code 137" in again["events"]
-    assert again["events"].count(" start") == 2
+    assert re.search(r"Warning die: exit code 137 [0-9:]+ start", again["events"])
 
 
 def test_looking_again_and_again_keeps_no_more_connections_open(desk: Desk) -> None:
