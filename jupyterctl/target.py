@@ -156,6 +156,30 @@ class Rehearsing(Protocol):
         """What `submit` would make, as YAML documents; no secret stands in it."""
 
 
+Luggage = tuple[Run, Bundle, Plan]
+"""A run, what goes along with it, and where it would run."""
+
+
+@runtime_checkable
+class Gathering(Protocol):
+    """A target that can take all runs of a sweep at once, and starts one as another ends whatever becomes of us."""
+
+    def gathers(self, runs: Sequence[Luggage], at_once: int) -> bool:
+        """Whether its place, as it is now, takes these together; starts nothing."""
+
+    def handles(self, runs: Sequence[Run]) -> list[dict[str, str]]:
+        """What will find each of them again, as `handle`."""
+
+    def gather(self, runs: Sequence[Luggage], at_once: int) -> None:
+        """Start them all, each with its handle, detached, so many at a time."""
+
+    def withhold(self, handles: Sequence[dict[str, str]]) -> None:
+        """Let those runs of a sweep not begin that have not; their fate is to be cancelled."""
+
+    def gathered(self, runs: Sequence[Luggage], at_once: int) -> str:
+        """What `gather` would make, as YAML documents; no secret stands in it."""
+
+
 @runtime_checkable
 class Preparing(Protocol):
     """A target that may have to fetch something before it can plan."""

@@ -12,19 +12,20 @@ from rich.text import Text
 from ..core import words
 from ..core.progress import Cells, Done, pictures
 from ..model import Event, Run, RunState
-from .view import connection
+from .view import Place
 
 STYLES = {"ok": ("✓", "green"), "error": ("✗", "red"), "interrupted": ("○", "yellow"), "died": ("✗", "red")}
 COLOURS = {RunState.SUCCEEDED: "green", RunState.CANCELLED: "yellow"}
 
 
 class Live:
-    """One bar a run; with several, only what each has come to is written above them."""
+    """One bar a run; with several, one more for all, and only what each has come to is written above them."""
 
-    def __init__(self, *, log_output: bool, several: bool) -> None:
+    def __init__(self, *, log_output: bool, several: int) -> None:
         self.console = Console(highlight=False, markup=False, emoji=False)
         self.log_output = log_output
         self.several = several
+        self.place = Place(several=several)
         self.cells: dict[str, Cells] = {}
         self.bars: dict[str, TaskID] = {}
         self.began: dict[str, float] = {}
@@ -40,6 +41,7 @@ class Live:
             transient=True,
             refresh_per_second=8,
         )
+        self.all = self.progress.add_task("runs", total=several, clock="") if several else None
         self.progress.start()
 
     def event(self, run: Run, event: Event) -> None:
@@ -48,7 +50,7 @@ class Live:
         done = cells.take(event)
         kind = event["event"]
         if "seq" not in event:
-            connection(run, event)
+            self.place.event(run, event)
         elif kind == "cell":
             self.began[run.id] = time.monotonic()
         elif kind == "output":
@@ -64,7 +66,7 @@ class Live:
     def tick(self, run: Run) -> None:
         """Bring the bar up to date."""
         cells = self.cells.setdefault(run.id, Cells())
-        if run.state.ended or run.state is RunState.QUEUED:
+        if run.state.ended or run.state is RunState.QUEUED or (self.several and not run.started):
             return
         if run.id not in self.bars:
             self.bars[run.id] = self.progress.add_task(words.state(run), total=1, clock="")
@@ -106,6 +108,8 @@ class Live:
     def _ended(self, run: Run) -> None:
         if run.id in self.bars:
             self.progress.remove_task(self.bars.pop(run.id))
+        if self.all is not None:
+            self.progress.advance(self.all)
         colour = COLOURS.get(run.state, "red")
         name = f"{run.id} {words.parameters(run)}  " if self.several else ""
         if self.several or run.state is RunState.SUCCEEDED:  # what else a run came to is told on stderr

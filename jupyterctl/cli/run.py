@@ -85,7 +85,7 @@ def run(ctx: click.Context, /, notebook: Path, **flags: Any) -> None:
         prepared = prepare(session, notebook, flags)
     luggage(prepared)
     if flags["dry_run"]:
-        output.line(session.rehearse(prepared).rstrip("\n"))
+        output.line(session.rehearse(prepared, flags["sweeps"], flags["jobs"]).rstrip("\n"))
         return
     if flags["sweeps"]:
         name = session.create_sweep(prepared, flags["sweeps"], flags["jobs"])
@@ -175,9 +175,10 @@ def sweep(session: Session, name: str, flags: dict[str, Any]) -> int:
         session.detach_sweep(name)
         output.record({"sweep": name}) if as_json else output.line(name)
         return 0
+    several = len(session.sweep(name))
     if not as_json:
-        diagnostics.info(f"{diagnostics.paint(name, 'bold')}  {len(session.sweep(name))} runs")
-    shown = view.choose(json=as_json, log_output=log_output, several=True)
+        diagnostics.info(f"{diagnostics.paint(name, 'bold')}  {several} runs")
+    shown = view.choose(json=as_json, log_output=log_output, several=several)
     try:
         follow(session.follow_sweep(name), shown, lambda: session.cancel_sweep(name))
     except DetachedError as gone:

@@ -25,10 +25,10 @@ class View(Protocol):
         """The view ends."""
 
 
-def choose(*, json: bool, log_output: bool, several: bool = False) -> View:
-    """The view that fits where the output goes."""
+def choose(*, json: bool, log_output: bool, several: int = 0) -> View:
+    """The view that fits where the output goes; `several` is how many runs a sweep has."""
     if json:
-        return Journal()
+        return Journal(several=several)
     if sys.stdout.isatty():
         from .live import Live
 
@@ -39,12 +39,15 @@ def choose(*, json: bool, log_output: bool, several: bool = False) -> View:
 class Journal:
     """The journal's lines as they come, each with its run."""
 
+    def __init__(self, *, several: int) -> None:
+        self.place = Place(several=several)
+
     def event(self, run: Run, event: Event) -> None:
         """A line of the journal; what is no line of it goes to stderr."""
         if "seq" in event:
             output.record({"run": run.id, **event})
         else:
-            connection(run, event)
+            self.place.event(run, event)
 
     def tick(self, run: Run) -> None:
         """Nothing to show."""
@@ -56,9 +59,10 @@ class Journal:
 class Plain:
     """One line a finished cell, for pipes and logs."""
 
-    def __init__(self, *, log_output: bool, several: bool) -> None:
+    def __init__(self, *, log_output: bool, several: int) -> None:
         self.log_output = log_output
         self.several = several
+        self.place = Place(several=several)
         self.cells: dict[str, Cells] = {}
 
     def event(self, run: Run, event: Event) -> None:
@@ -66,7 +70,7 @@ class Plain:
         cells = self.cells.setdefault(run.id, Cells())
         done = cells.take(event)
         if "seq" not in event:
-            connection(run, event)
+            self.place.event(run, event)
         elif event["event"] == "ended":
             self.line(run, words.outcome(run))
         elif self.several:
@@ -98,14 +102,27 @@ class Plain:
         """Nothing to end."""
 
 
-def connection(run: Run, event: Event) -> None:
-    """The place went out of reach, or came back, or says what it waits for."""
-    if event["event"] == "waiting":
-        diagnostics.info(f"`{run.id}` waits: {event['reason']}")
-    elif event["event"] == "unreachable":
-        diagnostics.warning(f"{event['error']}; the run may go on there, trying again", event.get("hint", ""))
-    else:
-        diagnostics.info("the place answers again")
+class Place:
+    """What the place of the runs says, which stands in no journal."""
+
+    def __init__(self, *, several: int) -> None:
+        self._once: set[str] | None = set() if several else None
+
+    def event(self, run: Run, event: Event) -> None:
+        """It went out of reach, or came back, or says what a run waits for; many runs wait for one thing."""
+        if event["event"] == "waiting":
+            self._waiting(run, event["reason"])
+        elif event["event"] == "unreachable":
+            diagnostics.warning(f"{event['error']}; the run may go on there, trying again", event.get("hint", ""))
+        else:
+            diagnostics.info("the place answers again")
+
+    def _waiting(self, run: Run, reason: str) -> None:
+        if self._once is not None:
+            if reason in self._once:
+                return
+            self._once.add(reason)
+        diagnostics.info(f"`{run.id}` waits: {reason}")
 
 
 def result(session: Session, run: Run) -> None:

@@ -7,7 +7,7 @@ does what is left to do.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from msgspec import structs
 
 from .. import __version__, paths, remote, target
 from ..errors import JupyterctlError, NotFoundError, TargetError, UnreachableError, UsageError
-from ..model import Bundle, Event, Plan, Profile, Run, RunError, RunState, now
+from ..model import Bundle, Event, Json, Plan, Profile, Run, RunError, RunState, now
 from ..store import Store
 from ..target import Target
 from . import journal, prepare, records, results
@@ -39,17 +39,59 @@ def submit(store: Store, run: Run) -> Run:
     """Hand a queued run to its target. A failure ends the run, and is raised."""
     try:
         there = target_of(run)
-        run = store.change(run.id, lambda kept: structs.replace(kept, handle=there.handle(run), handed_over=now()))
+        run = _handed_over(store, run, there.handle(run))
         secrets = prepare.bundle_secrets(run)
-        records.keep(run)
-        plan = run.plan or Plan(place="", reason="")
-        records.submitted(run, {**run.handle, "with": plan.place})
-        there.submit(run, bundle(run, secrets), plan)
+        _submission(run)
+        there.submit(*luggage(run, secrets))
     except BaseException as error:
-        message = error.message if isinstance(error, JupyterctlError) else str(error) or type(error).__name__
-        end(store, run, RunState.FAILED, "NotSubmitted", message)
+        end(store, run, RunState.FAILED, "NotSubmitted", _reason(error))
         raise
     return store.change(run.id, _now_submitted)
+
+
+def submit_together(store: Store, runs: Sequence[Run], at_once: int) -> list[Run]:
+    """Hand the queued runs of a sweep to a target that takes them at once, so many at a time; none where it does not.
+
+    A failure ends them all, and is raised.
+    """
+    there = target_of(runs[0])
+    if not isinstance(there, target.Gathering):
+        return []
+    kept: Sequence[Run] = runs
+    try:
+        secrets = prepare.bundle_secrets(runs[0])
+        if not there.gathers([luggage(run, secrets) for run in runs], at_once):
+            return []
+        kept = [_handed_over(store, run, handle) for run, handle in zip(runs, there.handles(runs), strict=True)]
+        for run in kept:
+            _submission(run)
+        there.gather([luggage(run, secrets) for run in kept], at_once)
+    except BaseException as error:
+        for run in kept:
+            store.change(run.id, lambda kept: structs.replace(kept, handle={}))  # nothing is left there to be ended
+            end(store, run, RunState.FAILED, "NotSubmitted", _reason(error))
+        raise
+    return [store.change(run.id, _now_submitted) for run in kept]
+
+
+def _handed_over(store: Store, run: Run, handle: dict[str, str]) -> Run:
+    """Keep what will find the run again, before there is anything to be found."""
+    return store.change(run.id, lambda kept: structs.replace(kept, handle=handle, handed_over=now()))
+
+
+def _submission(run: Run) -> None:
+    """Keep in the run's record where it is handed to."""
+    records.keep(run)
+    records.submitted(run, {**run.handle, "with": run.plan.place if run.plan else ""})
+
+
+def luggage(run: Run, secrets: dict[str, str]) -> target.Luggage:
+    """A run with what goes along, and where it is to run."""
+    return run, bundle(run, secrets), run.plan or Plan(place="", reason="")
+
+
+def _reason(error: BaseException) -> str:
+    return error.message if isinstance(error, JupyterctlError) else str(error) or type(error).__name__
 
 
 def _now_submitted(run: Run) -> Run:
@@ -86,28 +128,37 @@ def target_of(run: Run) -> Target:
     return kind.create(Profile(name=run.target, kind=run.kind, settings=settings))
 
 
-def rehearse(run: Run, notebook: Path) -> str:
-    """What submitting a run would do, as YAML; nothing is made, and no secret is asked for."""
-    there = target_of(run)
-    plan = run.plan or Plan(place="", reason="")
+def rehearse(made: Sequence[Run], notebook: Path, at_once: int) -> str:
+    """What submitting these runs would do, as YAML; nothing is made, and no secret is asked for."""
+    there = target_of(made[0])
+    files = {records.INPUT: notebook, remote.RUNNER: runner()}
+    files |= {f"files/{name}": Path(path) for name, path in made[0].files.items()}
+    loads = [(run, Bundle(files=files, task=run.task), run.plan or Plan(place="", reason="")) for run in made]
+    if len(made) > 1 and isinstance(there, target.Gathering) and there.gathers(loads, at_once):
+        return there.gathered(loads, at_once)
     if isinstance(there, target.Rehearsing):
-        files = {records.INPUT: notebook, remote.RUNNER: runner()}
-        files |= {f"files/{name}": Path(path) for name, path in run.files.items()}
-        return there.manifest(run, Bundle(files=files, task=run.task), plan)
+        return "".join(there.manifest(*load) for load in loads)
     import yaml
 
-    said = {
+    said = [_said(run) for run in made]
+    return yaml.safe_dump_all(said, sort_keys=False, allow_unicode=True)
+
+
+def _said(run: Run) -> dict[str, Json]:
+    """A run in words, for a place that makes no objects of it."""
+    plan = run.plan or Plan(place="", reason="")
+    said: dict[str, Json] = {
         "run": run.id,
         "notebook": run.notebook,
         "target": run.target,
         "place": plan.place,
         "reason": plan.reason,
-        "parameters": run.parameters,
-        "secrets": run.secrets,
+        "parameters": dict(run.parameters),
+        "secrets": dict(run.secrets),
         "files": list(run.files),
         "output": run.output,
     }
-    return yaml.safe_dump({key: value for key, value in said.items() if value}, sort_keys=False, allow_unicode=True)
+    return {key: value for key, value in said.items() if value}
 
 
 # -- taking in what happened -------------------------------------------------------------------------------------------

@@ -438,11 +438,12 @@ class Session:
         run = prepare.run_of(prepared, prepared.request.given)
         return runs.create(self.store, run, prepared.notebook.path)
 
-    def rehearse(self, prepared: Prepared) -> str:
-        """What running it would make at the target, as YAML; nothing is made."""
-        from . import prepare, runs
+    def rehearse(self, prepared: Prepared, sweeps: Sequence[str] = (), jobs: int = 1) -> str:
+        """What running it would make at the target, or the runs of a grid, as YAML; nothing is made."""
+        from . import prepare, runs, sweep
 
-        return runs.rehearse(prepare.run_of(prepared, prepared.request.given), prepared.notebook.path)
+        made = sweep.points(prepared, sweeps) if sweeps else [prepare.run_of(prepared, prepared.request.given)]
+        return runs.rehearse(made, prepared.notebook.path, jobs)
 
     def submit(self, run: Run) -> Run:
         """Start a run at its target, detached."""
@@ -576,10 +577,10 @@ class Session:
         return sweep.follow(self.store, name)
 
     def detach_sweep(self, name: str) -> None:
-        """Let a process of its own go on with a sweep."""
+        """Let the target have a sweep, or a process of its own go on with it."""
         from . import sweep
 
-        sweep.detach(name)
+        sweep.detach(self.store, name)
 
     def cancel_sweep(self, name: str) -> None:
         """Ask every run of a sweep that has not ended to end; those still queued never start."""

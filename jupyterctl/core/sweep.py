@@ -1,8 +1,9 @@
 """Sweeps: one notebook, many sets of parameters, so many at a time.
 
-A sweep is its runs: those still queued are started as others end, by whichever process holds the sweep's lock. When
-that process dies the kernel lets the lock go, and the next one that looks at the sweep goes on; a detached sweep is
-driven by `python -m jupyterctl.core.sweep NAME`.
+A sweep is its runs. A target that can takes all of them at once, and needs nobody here; elsewhere those still queued
+are started as others end, by whichever process holds the sweep's lock. When that process dies the kernel lets the lock
+go, and the next one that looks at the sweep goes on; a detached sweep is driven by
+`python -m jupyterctl.core.sweep NAME`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from .. import paths
+from .. import paths, target
 from ..errors import JupyterctlError, UsageError
 from ..model import Event, Run, RunState
 from ..store import Store
@@ -30,15 +32,26 @@ LOOK_SECONDS = 0.5
 
 def create(store: Store, prepared: Prepared, sweeps: Sequence[str], jobs: int) -> str:
     """Keep one queued run for each point of the grid `NAME=A,B,C` …; returns the sweep's name."""
-    name = prepare.new_id(prepared.notebook.path.stem) + "-sweep"
-    given = dict(prepared.request.given)
-    points = [{**given, **given_of(typed=list(point.items()))} for point in grid(sweeps)]
-    made = [prepare.run_of(prepared, point, sweep=name) for point in points]
-    distinct(made)
+    made = points(prepared, sweeps)
     for run in made:
         runs.create(store, run, prepared.notebook.path)
+    name = str(made[0].sweep)
     paths.write(_lock_file(name), f"{jobs}\n".encode())
     return name
+
+
+def points(prepared: Prepared, sweeps: Sequence[str]) -> list[Run]:
+    """The runs that a grid makes; UsageError where they cannot be together."""
+    name = prepare.new_id(prepared.notebook.path.stem) + "-sweep"
+    given = dict(prepared.request.given)
+    each = [{**given, **given_of(typed=list(point.items()))} for point in grid(sweeps)]
+    made: dict[str, Run] = {}
+    for point in each:
+        while (run := prepare.run_of(prepared, point, sweep=name)).id in made:
+            pass  # of so many, two may well be called the same
+        made[run.id] = run
+    distinct(list(made.values()))
+    return list(made.values())
 
 
 def distinct(made: Sequence[Run]) -> None:
@@ -62,7 +75,11 @@ def follow(store: Store, name: str) -> Iterator[tuple[Run, Event | None]]:
 
 def cancel(store: Store, name: str) -> None:
     """Ask every run that has not ended to end; those still queued never start."""
-    for run in store.runs(sweep=name):
+    live = [run for run in store.runs(sweep=name) if not run.state.ended]
+    begun = [run for run in live if run.handle]
+    if begun and isinstance(there := runs.target_of(begun[0]), target.Gathering):
+        there.withhold([run.handle for run in begun])
+    for run in live:
         runs.cancel(store, run, wait=False)
 
 
@@ -81,6 +98,7 @@ class Driver:
         self.followers = {run.id: Follower(store, run) for run in reversed(store.runs(sweep=name))}
         self._lock = os.open(_lock_file(name), os.O_RDWR | os.O_CREAT, 0o600)
         self._driving = False
+        self._offered = False
         self._looked = 0.0
 
     def close(self) -> None:
@@ -96,6 +114,9 @@ class Driver:
             if not (queue or begun):
                 return
             if self._driving or self._take_over():
+                with suppress(JupyterctlError):  # it is every run's end, with its reason
+                    self._hand_over()
+                queue, begun = self._waiting(), self._begun()
                 live = sum(1 for follower in begun if not follower.run.state.ended)
                 for follower in queue[: max(0, self.jobs - live)]:
                     self._start(follower)
@@ -121,6 +142,25 @@ class Driver:
                 if waiting(self.followers[run.id].run):
                     self.followers[run.id].run = run
 
+    def hand_over(self) -> bool:
+        """Whether the target has taken the whole sweep, and nobody need drive it.
+
+        What it refuses is raised, and is every run's end.
+        """
+        return (self._driving or self._take_over()) and self._hand_over()
+
+    def _hand_over(self) -> bool:
+        """Where nothing of it has begun, let a target that can have all of it at once."""
+        fresh = not self._offered and len(self.followers) > 1 and len(self._waiting()) == len(self.followers)
+        self._offered = True
+        if not fresh:
+            return False
+        try:
+            return bool(runs.submit_together(self.store, [each.run for each in self.followers.values()], self.jobs))
+        finally:
+            for follower in self.followers.values():
+                follower.run = self.store.run(follower.run.id)
+
     def _start(self, follower: Follower) -> None:
         run = self.store.run(follower.run.id)
         if waiting(run):
@@ -141,10 +181,16 @@ class Driver:
         return True
 
 
-def detach(name: str) -> None:
-    """Let a process of its own drive the sweep."""
+def detach(store: Store, name: str) -> None:
+    """Let the target have the sweep, or a process of its own drive it."""
     from ..transport import process
 
+    driver = Driver(store, name)
+    try:
+        if driver.hand_over() or not any(map(waiting, store.runs(sweep=name))):
+            return
+    finally:
+        driver.close()
     process.spawn([sys.executable, "-m", "jupyterctl.core.sweep", name], Path.cwd())
 
 

@@ -15,7 +15,7 @@ from ..model import Check, Duration, Profile, ServerSettings
 from ..transport.kube.api import Cluster
 from ..transport.kube.doctor import look
 from ..transport.kube.labs import Labs
-from ..transport.kube.runs import Runs
+from ..transport.kube.together import Together
 
 ALIASES: tuple[str, ...] = ("k8s",)
 
@@ -133,7 +133,7 @@ def candidates() -> Iterator[tuple[str, dict[str, object]]]:
         yield context, {"context": context}
 
 
-class Kubernetes(Labs, Runs):
+class Kubernetes(Labs, Together):
     """A cluster's namespace, with the pods that the profile describes."""
 
     def __init__(self, profile: Profile) -> None:

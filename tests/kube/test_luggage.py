@@ -6,11 +6,15 @@ import hashlib
 import os
 
 import nbformat
+import pytest
 
 from jupyterctl.core import records, results
+from jupyterctl.core.runs import target_of
 from jupyterctl.core.session import Session
 from jupyterctl.model import RunState
-from jupyterctl.remote.runner import contained
+from jupyterctl.remote.runner import contained as first_process
+from jupyterctl.transport import contained
+from jupyterctl.transport.kube.watching import Watch
 from tests import engine
 from tests.conftest import Cli, notebook, wait_for
 
@@ -47,6 +51,21 @@ def test_a_large_result_arrives_whole_and_then_the_pod_ends(runs: Runs) -> None:
     assert result.stat().st_size > 200_000_000
     assert results.sha256(result) == last.sha256
     wait_for(lambda: runs.space.pods(run=run.id)[0]["status"]["phase"] == "Succeeded")
+
+
+def test_a_result_is_asked_for_just_as_the_pod_ends(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look shows what was true a moment ago: a pod that runs, and has printed nothing yet."""
+    run = runs.start(runs.profile(), "print('to the end')")
+    wait_for(lambda: [pod["status"]["phase"] for pod in runs.space.pods(run=run.id)] == ["Succeeded"])
+    outdated = iter([contained.Printed()])
+    printed = Watch.printed
+    monkeypatch.setattr(Watch, "printed", lambda watch: next(outdated, None) or printed(watch))
+    before = iter([True])
+    monkeypatch.setattr(Watch, "running", lambda watch: watch.pod if next(before, False) else None)
+    file = runs.folder / "out.ipynb"
+    digest = target_of(run).collect(run.handle, file.name, file)
+    assert next(outdated, None) is next(before, None) is None
+    assert results.sha256(file) == digest == runs.session.run(run.id).sha256
 
 
 def test_a_laptop_that_slept_through_the_run_still_gets_everything(runs: Runs) -> None:
@@ -107,6 +126,6 @@ def test_a_result_waits_in_the_pod_after_a_long_journal(runs: Runs) -> None:
     cluster = runs.space.cluster
     (pod,) = runs.space.pods(run=last.id)
     log = cluster.raw(cluster.core.read_namespaced_pod_log, pod["metadata"]["name"], cluster.namespace).data
-    assert len(log) > contained.LONG
+    assert len(log) > first_process.LONG
     assert b"=out.ipynb" not in log
     assert log.endswith(b"\n=86400\n")

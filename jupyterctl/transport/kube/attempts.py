@@ -17,6 +17,8 @@ from .logs import number
 
 FINAL = {"succeeded", "cancelled", "timed-out"}
 """Ends after which nothing is tried again, whatever the cluster does."""
+MOST = 200
+"""Characters of an error that are kept with the Job, where there is little room; the attempt's own events have all."""
 OPENING = 2
 """Lines that every log begins with, for they went along: the run was queued, and submitted."""
 
@@ -85,7 +87,7 @@ def next_anchor(
     first = known[-1] + 1 if known and len(before) >= offset else place
     word = last_word(attempts[-1].lines) or {}
     state, name, value = failure
-    error = word.get("error") or {"name": name, "value": value, "cell": None, "traceback": []}
+    error = word.get("error") or {"name": name, "value": value, "cell": None}
     attempt = len(attempts) + 1
     retry = {
         "seq": first,
@@ -94,7 +96,7 @@ def next_anchor(
         "attempt": attempt,
         "of": max(of, attempt),
         "status": word.get("status", state.value),
-        "error": error,
+        "error": {**error, "value": str(error["value"])[:MOST], "traceback": []},
     }
     return Anchor(uid=uid, offset=place, number=first, retry=retry)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from .. import contained
 from ..contained import storage
 from . import podspec
 from .api import LABEL
+from .held import numbered
 
 PIECE_BYTES = 1_000_000
 """A Secret may hold 1 MiB."""
@@ -30,8 +31,6 @@ PRINTED_BYTES = 2 << 20
 SAVE_SECONDS = 30.0
 """What a run whose time is over has to save its notebook."""
 STEPS = f"{contained.ROOT}/head"
-ATTEMPTS = f"{LABEL}/attempts"
-"""Annotation of the Job: where in the journal each attempt begins."""
 
 BOOT = f"""
 import glob, io, os, sys, tarfile
@@ -56,22 +55,35 @@ def name_of(run_id: str) -> str:
 
 def pack(run: Run, bundle: Bundle, plan: Plan, settings: Any, folder: Path) -> Luggage:
     """Make the archives; one to be sent later is written into the folder."""
-    body = contained.body(bundle)
+    archive, more = packed_body(run.id, bundle, settings, folder)
+    own = head(run, bundle, plan, settings, more)
+    if not more:
+        own[contained.ARCHIVE] = archive
+    return Luggage(pieces=pieces_of(own), later=archive if more else None)
+
+
+def packed_body(name: str, bundle: Bundle, settings: Any, folder: Path) -> tuple[Path, dict[str, Json]]:
+    """The archive of what may be of any size, and where it does not fit into Secrets what is told of its coming."""
     archive = folder / "body.tar.gz"
     with archive.open("wb") as file:
-        contained.tar(body, file, packed=True)
+        contained.tar(contained.body(bundle), file, packed=True)
     small = archive.stat().st_size <= PIECE_BYTES * (MOST_PIECES - 1)
-    more = {"lack": plan.launch.get("lack", []), **({} if small else _awaited(run, archive, settings))}
-    told = options(run, settings, more)
+    return archive, {} if small else _awaited(name, archive, settings)
+
+
+def head(run: Run, bundle: Bundle, plan: Plan, settings: Any, more: Mapping[str, Json]) -> dict[str, bytes | Path]:
+    """What a run begins with, by name; `more` is what its first process is told beside the usual."""
+    told = options(run, settings, {"lack": plan.launch.get("lack", []), **more})
     once = structs.replace(bundle, task={**bundle.task, "retries": 0})  # each attempt is a pod
-    head: dict[str, bytes | Path] = dict(contained.head(run, once, plan, told, settings.workdir))
-    if small:
-        head[contained.ARCHIVE] = archive
+    return dict(contained.head(run, once, plan, told, settings.workdir))
+
+
+def pieces_of(files: Mapping[str, bytes | Path]) -> tuple[bytes, ...]:
+    """An archive of files, cut so that each piece fits into a Secret."""
     packed = io.BytesIO()
-    contained.tar(head, packed, packed=True)
+    contained.tar(files, packed, packed=True)
     data = packed.getvalue()
-    pieces = tuple(data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))
-    return Luggage(pieces=pieces, later=None if small else archive)
+    return tuple(data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES))
 
 
 def options(run: Run, settings: Any, more: Mapping[str, Json]) -> dict[str, Json]:
@@ -82,47 +94,60 @@ def options(run: Run, settings: Any, more: Mapping[str, Json]) -> dict[str, Json
     return told
 
 
-def body_in_storage(run_id: str, settings: Any) -> str:
-    """Where the archive lies that is sent later, where the profile names a storage."""
-    return f"{storage.below(settings.storage, run_id)}/body.tar.gz"
+def body_in_storage(name: str, settings: Any) -> str:
+    """Where the archive of a run or a sweep lies that is sent later, where the profile names a storage."""
+    return f"{storage.below(settings.storage, name)}/body.tar.gz"
 
 
-def _awaited(run: Run, archive: Path, settings: Any) -> dict[str, Json]:
+def _awaited(name: str, archive: Path, settings: Any) -> dict[str, Json]:
     import hashlib
 
     with archive.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     told = {"await": [archive.stat().st_size, digest], "await_for": duration(settings.start_timeout)}
-    return {**told, "fetch": body_in_storage(run.id, settings)} if settings.storage else told
+    return {**told, "fetch": body_in_storage(name, settings)} if settings.storage else told
 
 
-def secrets(run: Run, luggage: Luggage) -> list[dict[str, Json]]:
+class Called(Struct, frozen=True, kw_only=True):
+    """What a Job is called, and what its pods begin with."""
+
+    name: str
+    labels: dict[str, str]
+    env: dict[str, str] = {}
+    boot: str = BOOT
+    pieces: int
+    """How many Secrets there are."""
+
+
+def called(run: Run, pieces: int) -> Called:
+    """How the Job of one run is called."""
+    return Called(
+        name=name_of(run.id), labels=podspec.labels(run=run.id), env={"JUPYTERCTL_RUN": run.id}, pieces=pieces
+    )
+
+
+def secrets(called: Called, pieces: Sequence[bytes]) -> list[dict[str, Json]]:
     """One Secret a piece."""
-    name = name_of(run.id)
     return [
         {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": f"{name}-{number}", "labels": podspec.labels(run=run.id)},
+            "metadata": {"name": numbered(called.name, number), "labels": called.labels},
             "type": "Opaque",
             "data": {f"piece-{number:03}": base64.b64encode(piece).decode()},
         }
-        for number, piece in enumerate(luggage.pieces)
+        for number, piece in enumerate(pieces)
     ]
 
 
-def job(run: Run, bundle: Bundle, settings: Any, pieces: int) -> dict[str, Json]:
+def job(called: Called, run: Run, bundle: Bundle, settings: Any) -> dict[str, Json]:
     """The Job."""
-    name = name_of(run.id)
-    labels = podspec.labels(run=run.id)
+    sources = [{"secret": {"name": numbered(called.name, number)}} for number in range(called.pieces)]
     spec = podspec.spec(
         settings,
-        {"command": [settings.python, "-c", BOOT]},
-        env={**settings.run.env, "PYTHONUNBUFFERED": "1", "JUPYTERCTL_RUN": run.id},
-        volumes=[
-            ({"emptyDir": {}}, contained.RUN),
-            ({"projected": {"sources": [{"secret": {"name": f"{name}-{number}"}} for number in range(pieces)]}}, STEPS),
-        ],
+        {"command": [settings.python, "-c", called.boot]},
+        env={**settings.run.env, "PYTHONUNBUFFERED": "1", **called.env},
+        volumes=[({"emptyDir": {}}, contained.RUN), ({"projected": {"sources": sources}}, STEPS)],
     )
     grace = float(bundle.task.get("grace") or 0)
     spec.setdefault("restartPolicy", "Never")
@@ -132,33 +157,34 @@ def job(run: Run, bundle: Bundle, settings: Any, pieces: int) -> dict[str, Json]
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": name,
-            "labels": {**labels, **queue},
+            "name": called.name,
+            "labels": {**called.labels, **queue},
             "annotations": {f"{LABEL}/notebook": Path(run.notebook).name, f"{LABEL}/target": run.target},
         },
         "spec": {
             "completions": 1,
             "parallelism": 1,
-            "backoffLimit": _retries(run),
+            "backoffLimit": retries(run),
             "ttlSecondsAfterFinished": int(duration(settings.keep)),
-            **_deadline(bundle.task.get("timeout"), grace, settings),
-            "podFailurePolicy": {"rules": [_DRAINED, _FINAL]},
-            "template": {"metadata": {"labels": labels}, "spec": spec},
+            **deadline(bundle.task.get("timeout"), grace, settings),
+            "podFailurePolicy": {"rules": [DRAINED, {"action": "FailJob", **FINAL}]},
+            "template": {"metadata": {"labels": called.labels}, "spec": spec},
         },
     }
 
 
-_DRAINED = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+DRAINED = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 """A pod that is taken away for the cluster's own reasons is replaced, whatever it says of its end."""
-_FINAL = {"action": "FailJob", "onExitCodes": {"containerName": "main", "operator": "In", "values": [4, 5]}}
+FINAL = {"onExitCodes": {"containerName": "main", "operator": "In", "values": [4, 5]}}
 """A run that was cancelled or has used up its time is not tried again; servers before 1.26 do not know of this."""
 
 
-def _retries(run: Run) -> int:
+def retries(run: Run) -> int:
+    """How often a run that fails is tried again."""
     return int(run.task.get("retries") or 0)
 
 
-def _deadline(timeout: float | None, grace: float, settings: Any) -> dict[str, Json]:
+def deadline(timeout: float | None, grace: float, settings: Any) -> dict[str, Json]:
     """The run keeps its time by itself, and can save then; this is for one that cannot."""
     if timeout is None:
         return {}

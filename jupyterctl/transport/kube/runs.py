@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 import time
+from base64 import b64decode
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from ...errors import TargetError, UnreachableError, UsageError
 from ...model import Bundle, Fate, Needs, Plan, Profile, Run, duration
 from .. import contained
 from ..contained import storage
-from . import job, pods, podspec, streams
-from .api import Cluster, ForbiddenError, MissingError
+from . import job, pods, streams
+from .api import Cluster
+from .held import KILL_SECONDS, POLL_SECONDS, Alone, holder
 from .watching import Watch
 
 READ = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
@@ -40,10 +42,9 @@ with open(sys.argv[1] + ".part", "wb") as file:
 os.replace(sys.argv[1] + ".part", sys.argv[1])
 """
 TERMINATE = "import os, signal; os.kill(1, signal.SIGTERM)"
-KILL_SECONDS = 30.0
-"""How long a cluster may take to end what was killed."""
-POLL_SECONDS = 0.2
 BLOCK = 1 << 20
+RAISED = 1
+"""Exit code of a Python that an exception ended."""
 
 
 class Runs:
@@ -76,10 +77,13 @@ class Runs:
             return self.cluster
         return Cluster(self.settings.kubeconfig, handle["context"], handle["namespace"])
 
+    def _holder(self, handle: dict[str, str]) -> Alone:
+        return holder(self._at(handle), handle)
+
     def _watch(self, handle: dict[str, str]) -> Watch:
         watches = self.__dict__.setdefault("_watches", {})
         if handle["run"] not in watches:
-            watches[handle["run"]] = Watch(self._at(handle), handle["run"], duration(self.settings.start_timeout))
+            watches[handle["run"]] = Watch(self._holder(handle), duration(self.settings.start_timeout))
         found: Watch = watches[handle["run"]]
         return found
 
@@ -87,37 +91,44 @@ class Runs:
 
     def manifest(self, run: Run, bundle: Bundle, plan: Plan) -> str:
         """What `submit` would create, as YAML; secrets' contents are left out."""
-        import yaml
-
         with tempfile.TemporaryDirectory() as folder:
             luggage = job.pack(run, bundle, plan, self.settings, Path(folder))
-        secrets = job.secrets(run, luggage)
-        for secret, piece in zip(secrets, luggage.pieces, strict=True):
-            secret["data"] = {name: f"({len(piece)} bytes)" for name in secret["data"]}
-        made = [*secrets, job.job(run, bundle, self.settings, len(secrets))]
-        for each in made:
+        called = job.called(run, len(luggage.pieces))
+        return self._shown(job.secrets(called, luggage.pieces), job.job(called, run, bundle, self.settings))
+
+    def _shown(self, secrets: list[dict[str, Any]], manifest: dict[str, Any]) -> str:
+        """Objects as YAML, and of secrets how large they are."""
+        import yaml
+
+        for secret in secrets:
+            secret["data"] = {name: f"({len(b64decode(data))} bytes)" for name, data in secret["data"].items()}
+        for each in (*secrets, manifest):
             each["metadata"]["namespace"] = self.cluster.namespace
-        return "".join(f"---\n{yaml.safe_dump(each, sort_keys=False)}" for each in made)
+        return "".join(f"---\n{yaml.safe_dump(each, sort_keys=False)}" for each in (*secrets, manifest))
 
     def submit(self, run: Run, bundle: Bundle, plan: Plan) -> None:
         """Create the Job and what belongs to it; what is large is sent into its pod, which waits for it."""
-        cluster = self._at(run.handle)
         with tempfile.TemporaryDirectory() as folder:
             luggage = job.pack(run, bundle, plan, self.settings, Path(folder))
             if luggage.later is not None and self.settings.storage:
                 storage.put(luggage.later, job.body_in_storage(run.id, self.settings))
-            secrets = job.secrets(run, luggage)
-            for secret in secrets:
-                cluster.ask(cluster.core.create_namespaced_secret, cluster.namespace, secret)
-            manifest = job.job(run, bundle, self.settings, len(secrets))
-            try:
-                made = cluster.ask(cluster.batch.create_namespaced_job, cluster.namespace, manifest)
-            except TargetError:
-                self._remove_secrets(cluster, run.id)
-                raise
-            self._own(cluster, made, secrets)
+            called = job.called(run, len(luggage.pieces))
+            self._create(run.handle, job.secrets(called, luggage.pieces), job.job(called, run, bundle, self.settings))
             if luggage.later is not None and not self.settings.storage:
                 self._send(run, luggage.later)
+
+    def _create(self, handle: dict[str, str], secrets: list[dict[str, Any]], manifest: dict[str, Any]) -> None:
+        """Create a Job with its Secrets, or nothing."""
+        cluster = self._at(handle)
+        try:
+            for secret in secrets:
+                cluster.ask(cluster.core.create_namespaced_secret, cluster.namespace, secret)
+            made = cluster.ask(cluster.batch.create_namespaced_job, cluster.namespace, manifest)
+        except TargetError:
+            with suppress(TargetError):
+                self._holder(handle).remove_secrets()
+            raise
+        self._own(cluster, made, secrets)
 
     @staticmethod
     def _own(cluster: Cluster, owner: dict[str, Any], secrets: list[dict[str, Any]]) -> None:
@@ -136,7 +147,7 @@ class Runs:
             stuck = watch.stuck()
             if stuck is not None or (watch.job is None and not watch.pods):
                 fate = stuck or watch.fate()
-                self._delete(watch.cluster, run.handle, wait=False)
+                watch.holder.end()
                 raise TargetError(fate.value, f"look at it: jupyterctl doctor {self.profile.name}")
             time.sleep(POLL_SECONDS)
         self._settle_in(watch, pod["metadata"]["name"], archive)
@@ -184,8 +195,10 @@ class Runs:
         watch.look(anew=True)
         pod = watch.running()
         if grace == 0 or pod is None:
-            if not all(pods.over(one) for one in watch.pods) or not watch.pods:
-                self._delete(watch.cluster, handle, wait=pod is not None)
+            if watch.again or not watch.pods or not all(pods.over(one) for one in watch.pods):
+                watch.holder.end()
+                if pod is not None:
+                    watch.holder.await_end()
             return
         self._ask_to_end(watch, pod)
         if grace is None:
@@ -196,78 +209,68 @@ class Runs:
             if watch.running() is None or contained_over(watch):
                 return
             time.sleep(POLL_SECONDS)
-        self._delete(watch.cluster, handle)
+        watch.holder.end()
+        watch.holder.await_end()
 
     def _ask_to_end(self, watch: Watch, pod: dict[str, Any]) -> None:
         """SIGTERM to the first process; a Job that would try again must not."""
         if watch.again:
-            patch = {"spec": {"backoffLimit": 0}}
-            cluster = watch.cluster
-            cluster.ask(cluster.batch.patch_namespaced_job, job.name_of(watch.run_id), cluster.namespace, patch)
+            watch.holder.try_no_more()
         streams.run(watch.cluster, pod["metadata"]["name"], [self.settings.python, "-c", TERMINATE])
-
-    @staticmethod
-    def _delete(cluster: Cluster, handle: dict[str, str], *, wait: bool = True) -> None:
-        """Remove the Job and all that belongs to it; wait until its pods are gone, where one of them executes."""
-        with suppress(MissingError):
-            cluster.ask(
-                cluster.batch.delete_namespaced_job,
-                handle["job"],
-                cluster.namespace,
-                body={"propagationPolicy": "Background"},
-            )
-        with suppress(MissingError, ForbiddenError):  # who may not do this waits until they end by themselves
-            cluster.ask(
-                cluster.core.delete_collection_namespaced_pod,
-                cluster.namespace,
-                label_selector=podspec.selector(run=handle["run"]),
-                grace_period_seconds=1,
-            )
-        deadline = time.monotonic() + (KILL_SECONDS if wait else 0.0)
-        watch = Watch(cluster, handle["run"], 0)
-        while time.monotonic() < deadline:
-            watch.look(anew=True)
-            if not watch.pods:
-                return
-            time.sleep(POLL_SECONDS)
 
     # -- afterwards --------------------------------------------------------------------------------------------------
 
     def collect(self, handle: dict[str, str], name: str, destination: Path) -> str:
         """Out of the pod's log where it was printed, out of the pod where it waits, else out of the storage."""
         watch = self._watch(handle)
-        watch.look(anew=True)
-        printed = watch.printed()
-        if name in printed.files:
-            return _write(printed.files[name], destination)
-        if self.settings.storage and (printed.stored or watch.pod is None):
-            return self._out_of_storage(handle, name, destination)
-        pod = watch.running()
-        if pod is None:
-            raise FileNotFoundError(name)
-        digest = self._out_of_pod(watch.cluster, pod["metadata"]["name"], name, destination)
+        deadline = time.monotonic() + KILL_SECONDS
+        while True:
+            watch.look(anew=True)
+            printed = watch.printed()
+            if name in printed.files:
+                return _write(printed.files[name], destination)
+            if self.settings.storage and (printed.stored or watch.pod is None):
+                return self._out_of_storage(handle, name, destination)
+            pod = watch.running()
+            if pod is None:
+                raise FileNotFoundError(name)
+            digest = self._out_of_pod(watch.cluster, pod["metadata"]["name"], name, destination)
+            if digest is not None:
+                break
+            if time.monotonic() > deadline:
+                raise FileNotFoundError(name)
+            time.sleep(POLL_SECONDS)
         if printed.waits is not None and name == contained.LAST:
             self._let_go(watch.cluster, pod["metadata"]["name"])
         return digest
 
-    def _out_of_pod(self, cluster: Cluster, pod: str, name: str, destination: Path) -> str:
+    def _out_of_pod(self, cluster: Cluster, pod: str, name: str, destination: Path) -> str | None:
+        """Its digest; None where the container has just ended, so that its log says what there is."""
         path = f"{contained.RUN}/{name}"
         try:
             digest = streams.run(cluster, pod, [self.settings.python, "-c", DIGEST, path]).decode().strip()
+            self._copy(streams.Command(cluster, pod, [self.settings.python, "-c", READ, path]), destination)
         except UnreachableError:
             raise
-        except TargetError as error:
-            raise FileNotFoundError(name) from error
+        except streams.FailedError as error:
+            if error.code == RAISED:
+                raise FileNotFoundError(name) from error
+            return None  # it was killed, with its container
+        except TargetError:
+            return None
+        return digest
+
+    @staticmethod
+    def _copy(command: streams.Command, destination: Path) -> None:
         temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
-        command = streams.Command(cluster, pod, [self.settings.python, "-c", READ, path])
         try:
             with temporary.open("wb") as file:
                 for block in command.output():
                     file.write(block)
+            command.checked()
             temporary.replace(destination)
         finally:
             temporary.unlink(missing_ok=True)
-        return digest
 
     def _let_go(self, cluster: Cluster, pod: str) -> None:
         """Everything is fetched: the pod need not wait."""
@@ -282,20 +285,11 @@ class Runs:
 
     def discard(self, handle: dict[str, str]) -> None:
         """Remove the Job, its pods and its Secrets."""
-        cluster = self._at(handle)
-        self._delete(cluster, handle)
-        self._remove_secrets(cluster, handle["run"])
+        last = self._holder(handle).remove()
         if self.settings.storage:
             storage.remove(storage.below(self.settings.storage, handle["run"]))
-
-    @staticmethod
-    def _remove_secrets(cluster: Cluster, run_id: str) -> None:
-        """Those that have no owner yet."""
-        cluster.ask(
-            cluster.core.delete_collection_namespaced_secret,
-            cluster.namespace,
-            label_selector=podspec.selector(run=run_id),
-        )
+            if last and "sweep" in handle:
+                storage.remove(storage.below(self.settings.storage, handle["sweep"]))
 
 
 def contained_over(watch: Watch) -> bool:

@@ -78,6 +78,14 @@ def _opened(configuration: Any, url: str, headers: dict[str, str]) -> Any:
     return made
 
 
+class FailedError(TargetError):
+    """A command in a pod ended with another exit code than 0."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(f"a command in the pod failed: {said or code}")
+        self.code = code
+
+
 class Command:
     """A command that executes in a pod's container."""
 
@@ -126,12 +134,16 @@ class Command:
             raise UnreachableError("the way into the pod was lost", "try again")
 
     def result(self) -> bytes:
-        """All its output; TargetError with its own words where it fails."""
+        """All its output; FailedError with its own words where it fails, TargetError where it cannot be executed."""
         data = b"".join(self.output())
+        self.checked()
+        return data
+
+    def checked(self) -> None:
+        """Raise FailedError, with its own words, where it has failed."""
         if self.code:
             said = self._errors.decode("utf-8", "replace").strip().splitlines()
-            raise TargetError(f"a command in the pod failed: {said[-1] if said else self.code}")
-        return data
+            raise FailedError(self.code, said[-1] if said else "")
 
 
 def run(cluster: Cluster, pod: str, command: Sequence[str]) -> bytes:

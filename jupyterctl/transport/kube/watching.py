@@ -10,14 +10,12 @@ import msgspec
 from ...errors import TargetError, UnreachableError
 from ...model import Fate, RunState
 from .. import contained
-from . import attempts, pods, podspec, streams
-from .api import Cluster, ConflictError, ForbiddenError, MissingError
+from . import attempts, pods, streams
+from .api import ConflictError, ForbiddenError
 from .attempts import Anchor, Attempt
-from .job import ATTEMPTS, name_of
+from .held import EVERY, Alone
 from .logs import Log
 
-EVERY = 0.4
-"""Seconds between looks at the Job and its pods."""
 EVENTS_AFTER = 2.0
 """Seconds that a pod may be on its way before the cluster's events are asked for the reason."""
 
@@ -27,9 +25,9 @@ Object = dict[str, Any]
 class Watch:
     """What is known of one run."""
 
-    def __init__(self, cluster: Cluster, run_id: str, patience: float) -> None:
-        self.cluster = cluster
-        self.run_id = run_id
+    def __init__(self, holder: Alone, patience: float) -> None:
+        self.holder = holder
+        self.cluster = holder.cluster
         self.job: Object | None = None
         self.pods: list[Object] = []
         self._patience = patience
@@ -44,15 +42,7 @@ class Watch:
         """See how the Job and its pods are, unless that was done a moment ago."""
         if not anew and time.monotonic() - self._looked < EVERY:
             return
-        space = self.cluster.namespace
-        try:
-            self.job = self.cluster.ask(self.cluster.batch.read_namespaced_job, name_of(self.run_id), space)
-        except MissingError:
-            self.job = None
-        found = self.cluster.ask(
-            self.cluster.core.list_namespaced_pod, space, label_selector=podspec.selector(run=self.run_id)
-        )
-        self.pods = sorted(found["items"], key=lambda pod: pod["metadata"]["creationTimestamp"])
+        self.job, self.pods = self.holder.found(anew=anew)
         self._looked = time.monotonic()
 
     @property
@@ -67,15 +57,13 @@ class Watch:
 
     @property
     def settled(self) -> bool:
-        """Whether the Job has come to its end, or is not there."""
-        return self.job is None or any(
-            pods.condition(self.job, name).get("status") == "True" for name in ("Complete", "Failed")
-        )
+        """Whether the Job makes no pod any more, or is not there."""
+        return self.job is None or self.holder.settled(self.job)
 
     @property
     def again(self) -> bool:
         """Whether another attempt may follow the one that is the last now."""
-        return not self.settled and bool(self.job and self.job["spec"].get("backoffLimit"))
+        return not self.settled and bool(self.job and self.holder.retries(self.job))
 
     # -- the journal -------------------------------------------------------------------------------------------------
 
@@ -93,13 +81,16 @@ class Watch:
     def _over(self, made: list[Attempt]) -> bool:
         pod = self.pod
         if pod is None:
-            late = self.job is not None and pods.age(self.job["metadata"]["creationTimestamp"]) > self._patience
-            return self.settled or late
+            return self.settled or bool(self.job and self._late(self.job))
         if pods.over(pod):
             return self._log(pod).complete and (self.settled or not (self.again or self._taken(pod)))
         if self.job is None and not main_runs(pod):  # it is on its way out, and has never begun
             return True
         return self.stuck() is not None or (bool(made) and attempts.final(made[-1].lines))
+
+    def _late(self, job: Object) -> bool:
+        """Whether it has waited too long for a pod."""
+        return not self.holder.turn(job) and pods.age(job["metadata"]["creationTimestamp"]) > self._patience
 
     def stuck(self) -> Fate | None:
         """The end of a run that will not start."""
@@ -180,7 +171,7 @@ class Watch:
 
     def _anchor(self, offset: int) -> None:
         """Give every pod its place in the journal."""
-        kept = ((self.job or {}).get("metadata", {}).get("annotations") or {}).get(ATTEMPTS)
+        kept = ((self.job or {}).get("metadata", {}).get("annotations") or {}).get(self.holder.attempts)
         if kept:
             self._anchors = msgspec.json.decode(kept, type=list[Anchor])
         for pod in self.pods:
@@ -197,24 +188,22 @@ class Watch:
             return
         before = next((one for one in self.pods if one["metadata"]["uid"] == self._anchors[-1].uid), None)
         fate = pods.ended(before or {})
-        of = int((self.job or {}).get("spec", {}).get("backoffLimit") or 0) + 1
+        of = (self.holder.retries(self.job) if self.job else 0) + 1
         failure = (fate.state, fate.name, fate.value)
         anchor = attempts.next_anchor(made, pod["metadata"]["uid"], offset, of, failure)
         self._keep([*self._anchors, anchor], offset)
 
     def _keep(self, anchors: list[Anchor], offset: int) -> None:
         version = (self.job or {}).get("metadata", {}).get("resourceVersion")
-        annotations = {ATTEMPTS: msgspec.json.encode(anchors).decode()}
-        patch = {"metadata": {"resourceVersion": version, "annotations": annotations}}
         try:
-            self.cluster.ask(
-                self.cluster.batch.patch_namespaced_job, name_of(self.run_id), self.cluster.namespace, patch
-            )
+            self.holder.annotate({self.holder.attempts: msgspec.json.encode(anchors).decode()}, version)
         except ConflictError:
             self.look(anew=True)
             self._anchor(offset)
             return
-        except (MissingError, ForbiddenError):
+        except UnreachableError:
+            raise
+        except TargetError:
             pass  # nobody else will know, but we do
         self._anchors = anchors
 
@@ -224,14 +213,20 @@ class Watch:
         """Why nothing has started."""
         pod = self.pod
         if pod is None:
-            waits = pods.age(self.job["metadata"]["creationTimestamp"]) if self.job else 0.0
-            warned = self._events(self.job) if self.job and waits > EVENTS_AFTER else []
-            return f"the cluster makes no pod: {warned[-1]['message']}" if warned else ""
+            return self._unmade(self.job) if self.job else ""
         waits = pods.age(pod["metadata"]["creationTimestamp"])
         plain = pods.pending(pod)
         if not plain or waits <= EVENTS_AFTER:
             return ""
         return pods.pending(pod, self._events(pod))
+
+    def _unmade(self, job: Object) -> str:
+        """Why the Job has made no pod."""
+        turn = self.holder.turn(job)
+        if turn or pods.age(job["metadata"]["creationTimestamp"]) <= EVENTS_AFTER:
+            return turn
+        warned = self._events(job)
+        return f"the cluster makes no pod: {warned[-1]['message']}" if warned else ""
 
     def _events(self, of: Object) -> list[Object]:
         """What the cluster warns of that keeps something from starting, the newest last."""
@@ -248,6 +243,8 @@ class Watch:
     def fate(self) -> Fate:
         """How the run ended, as the cluster tells it."""
         self.look(anew=True)
+        if self.job is not None and self.holder.withheld(self.job):
+            return Fate(state=RunState.CANCELLED, name="Cancelled", value="cancelled before it began")
         stuck = self.stuck()
         if stuck is not None:
             return stuck

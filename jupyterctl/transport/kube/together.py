@@ -1,0 +1,143 @@
+"""A sweep as one Indexed Job: the cluster itself starts one run as another ends.
+
+Every run is one index. What all have in common goes along once, beside a small folder for each of them; a pod takes
+its own by the index that the cluster gives it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import TargetError, UnreachableError
+from ...model import Bundle, Json, Plan, Run
+from ...remote import RUNNER
+from .. import contained
+from ..contained import storage
+from . import job, podspec
+from .api import ForbiddenError
+from .held import CANCELLED, Place
+from .runs import Runs
+
+POINTS = "points"
+"""Folder of the folders that are one run's each, by index."""
+NOTES_BYTES, NOTE_BYTES, RETRY_BYTES = 200_000, 150, 700
+"""Room in the annotations of a Job (256 KiB), and what is noted there of an index, and of each retry of it, at most."""
+LEFT_OUT = 4
+"""Exit code of a run that was cancelled."""
+BOOT = f"""
+import glob, io, os, shutil, sys, tarfile
+index = os.environ["JOB_COMPLETION_INDEX"]
+if os.path.exists("{job.STEPS}/{CANCELLED}-" + index):
+    sys.exit({LEFT_OUT})
+data = b"".join(open(piece, "rb").read() for piece in sorted(glob.glob("{job.STEPS}/piece-*")))
+tarfile.open(fileobj=io.BytesIO(data)).extractall("{contained.RUN}")
+points = "{contained.RUN}/{POINTS}"
+for name in os.listdir(points + "/" + index):
+    os.replace(points + "/" + index + "/" + name, "{contained.RUN}/" + name)
+shutil.rmtree(points)
+os.execv(sys.executable, [sys.executable, "{contained.RUN}/{RUNNER}", "contained"])
+"""
+"""The command of the pods: each puts the pieces together and keeps what is its own."""
+
+Member = tuple[Run, Bundle, Plan]
+
+
+class Together(Runs):
+    """The runs of a sweep at once; see `target.Gathering`."""
+
+    def gathers(self, runs: Sequence[Member], at_once: int) -> bool:
+        """Whether the cluster makes Indexed Jobs in which each index has its own retries, and all fits into one.
+
+        Only the server itself can tell: it is asked what it would make, and older ones leave out what they do not know.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            luggage = self._pack(runs, Path(folder))
+        noted = len(runs) * (NOTE_BYTES + RETRY_BYTES * job.retries(runs[0][0]))
+        large = len(luggage.pieces) > job.MOST_PIECES or noted > NOTES_BYTES
+        if large or (luggage.later is not None and not self.settings.storage):
+            return False
+        manifest = self._manifest(runs, at_once, len(luggage.pieces))
+        try:
+            made = self.cluster.ask(
+                self.cluster.batch.create_namespaced_job, self.cluster.namespace, manifest, dry_run="All"
+            )
+        except (ForbiddenError, UnreachableError):
+            raise
+        except TargetError:  # something in the cluster takes no rehearsals
+            return False
+        return made["spec"].get("completionMode") == "Indexed" and "backoffLimitPerIndex" in made["spec"]
+
+    def handles(self, runs: Sequence[Run]) -> list[dict[str, str]]:
+        """Which index of which Job."""
+        sweep = str(runs[0].sweep)
+        own = {"job": name_of(sweep), "sweep": sweep}
+        return [{**self.handle(run), **own, "index": str(index)} for index, run in enumerate(runs)]
+
+    def gather(self, runs: Sequence[Member], at_once: int) -> None:
+        """Create the Job and what belongs to it."""
+        first = runs[0][0]
+        with tempfile.TemporaryDirectory() as folder:
+            luggage = self._pack(runs, Path(folder))
+            if luggage.later is not None:
+                storage.put(luggage.later, job.body_in_storage(str(first.sweep), self.settings))
+        called = self._called(first, len(luggage.pieces))
+        manifest = self._manifest(runs, at_once, called.pieces)
+        self._create(first.handle, job.secrets(called, luggage.pieces), manifest)
+
+    def withhold(self, handles: Sequence[dict[str, str]]) -> None:
+        """Let those not begin that wait for their turn."""
+        places = [handle for handle in handles if "index" in handle]
+        if places:
+            Place(self._at(places[0]), places[0]).withhold([int(handle["index"]) for handle in places])
+
+    def gathered(self, runs: Sequence[Member], at_once: int) -> str:
+        """What `gather` would create, as YAML; secrets' contents are left out."""
+        with tempfile.TemporaryDirectory() as folder:
+            luggage = self._pack(runs, Path(folder))
+        called = self._called(runs[0][0], len(luggage.pieces))
+        return self._shown(job.secrets(called, luggage.pieces), self._manifest(runs, at_once, called.pieces))
+
+    def _pack(self, runs: Sequence[Member], folder: Path) -> job.Luggage:
+        first, bundle, _ = runs[0]
+        archive, more = job.packed_body(str(first.sweep), bundle, self.settings, folder)
+        files: dict[str, bytes | Path] = {} if more else {contained.ARCHIVE: archive}
+        for index, (run, its, plan) in enumerate(runs):
+            own = job.head(run, its, plan, self.settings, more)
+            files[RUNNER] = own.pop(RUNNER)
+            files |= {f"{POINTS}/{index}/{name}": content for name, content in own.items()}
+        return job.Luggage(pieces=job.pieces_of(files), later=archive if more else None)
+
+    @staticmethod
+    def _called(first: Run, pieces: int) -> job.Called:
+        sweep = str(first.sweep)
+        return job.Called(name=name_of(sweep), labels=podspec.labels(sweep=sweep), boot=BOOT, pieces=pieces)
+
+    def _manifest(self, runs: Sequence[Member], at_once: int, pieces: int) -> dict[str, Any]:
+        """The Job; its time and its retries are each index's own."""
+        run, bundle, _ = runs[0]
+        made: dict[str, Any] = job.job(self._called(run, pieces), run, bundle, self.settings)
+        spec: dict[str, Json] = made["spec"]
+        del spec["backoffLimit"]
+        pod: dict[str, Json] = made["spec"]["template"]["spec"]
+        pod.update(_moved(spec, "activeDeadlineSeconds"))
+        spec.update(
+            completionMode="Indexed",
+            completions=len(runs),
+            parallelism=min(at_once, len(runs)),
+            backoffLimitPerIndex=job.retries(run),
+            podFailurePolicy={"rules": [job.DRAINED, {"action": "FailIndex", **job.FINAL}]},
+        )
+        return made
+
+
+def name_of(sweep: str) -> str:
+    """The Job's name."""
+    return podspec.name("sweep", sweep)
+
+
+def _moved(spec: dict[str, Json], name: str) -> Mapping[str, Json]:
+    """A setting, taken away from where it was."""
+    return {name: spec.pop(name)} if name in spec else {}
