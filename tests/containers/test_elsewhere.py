@@ -8,6 +8,7 @@ import signal
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -250,6 +251,20 @@ def test_a_machine_that_goes_away_and_comes_back(away: Away, box: Sshd, monkeypa
     phases = {phase.name for phase in away.session.reconnect("there")}
     assert {"server", "tunnel", "http"} <= phases
     assert (away.labs.start(), away.session.server_url("there")) == (pid, url)
+
+
+def test_one_login_carries_all_connections(away: Away, box: Sshd) -> None:
+    away.describe(f"ssh://{box.name}")
+    away.start()
+    asked = f"{row(away.session).link.url}api"
+    with urlopen(asked, timeout=PATIENCE) as answer:
+        assert answer.status == 200
+    before = box.log.count("Accepted publickey")
+    with ThreadPoolExecutor(10) as pool:
+        answers = pool.map(lambda _: urlopen(asked, timeout=PATIENCE).read(), range(40))
+        assert all(b"version" in answer for answer in answers)
+    assert box.log.count("Accepted publickey") == before
+    assert away.carriers() == 1
 
 
 def test_a_way_that_falls_silent_is_opened_anew(away: Away, box: Sshd) -> None:
