@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
-from collections.abc import Iterator
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from ..model import Dial, Link, Phase, Profile
 from .broker import Broker
-from .ssh.way import Line
+from .ssh.way import ClosedError, Destination, Line
 
 
 class Opened(Protocol):
@@ -39,7 +41,16 @@ class Alone:
         self.way.close()
 
 
-class Contact:
+class Caller(NamedTuple):
+    """A connection that is to be carried; see `Line.forward`."""
+
+    client: socket.socket
+    to: Destination
+    refused: Callable[[str], object]
+    lost: Callable[[], object]
+
+
+class Contact(ABC):
     """What a line that is no connection itself knows of whom it asks."""
 
     def __init__(self, description: str) -> None:
@@ -69,6 +80,22 @@ class Contact:
         """The way is gone."""
         self._why = self._why or why
         self.closed.set()
+
+    def forward(
+        self,
+        client: socket.socket,
+        to: Destination,
+        refused: Callable[[str], object],
+        lost: Callable[[], object],
+    ) -> None:
+        """Carry a connection to a port of the lab's; a lab that is not there yet is waited for, within reason."""
+        if self.closed.is_set():
+            raise ClosedError(self._why)
+        self.carry(Caller(client, to, refused, lost))
+
+    @abstractmethod
+    def carry(self, caller: Caller) -> None:
+        """Begin with it; returns at once."""
 
 
 class Linked:

@@ -8,15 +8,13 @@ client, who waits for a container that is coming up.
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from ...errors import TargetError, UnreachableError
-from ..linked import Contact
-from ..ssh.way import ClosedError, Destination, RefusedError
+from ..linked import Caller, Contact
+from ..ssh.way import ClosedError, RefusedError
 from .client import LoginError, container
 from .tunnel import Tunnel
 from .where import Engine
@@ -94,17 +92,9 @@ class Way(Contact):
 
     # -- connections -------------------------------------------------------------------------------------------------
 
-    def forward(
-        self,
-        client: socket.socket,
-        to: Destination,
-        refused: Callable[[str], object],
-        lost: Callable[[], object],
-    ) -> None:
-        """Carry a connection to a port in the container; a lab that is not there yet is waited for, within reason."""
-        if self.closed.is_set():
-            raise ClosedError(self._why)
-        _Waiting(self, client, to, refused, lost).carry()
+    def carry(self, caller: Caller) -> None:
+        """Dial for it."""
+        _Waiting(self, caller).carry()
 
     def tunnel(self, deadline: float) -> Tunnel:
         """The one that there is, else a new one; TargetError with why there can be none."""
@@ -147,17 +137,10 @@ class Way(Contact):
 class _Waiting:
     """One client, until it is carried or it is clear that it will not be."""
 
-    def __init__(
-        self,
-        way: Way,
-        client: socket.socket,
-        to: Destination,
-        refused: Callable[[str], object],
-        lost: Callable[[], object],
-    ) -> None:
-        assert not isinstance(to, str)  # noqa: S101 - labs in containers have ports
-        self._way, self._client, self._port = way, client, to[1]
-        self._refused, self._lost = refused, lost
+    def __init__(self, way: Way, caller: Caller) -> None:
+        assert not isinstance(caller.to, str)  # noqa: S101 - labs in containers have ports
+        self._way, self._client, self._port = way, caller.client, caller.to[1]
+        self._refused, self._lost = caller.refused, caller.lost
         self._deadline = time.monotonic() + WAIT_SECONDS
 
     def carry(self) -> None:

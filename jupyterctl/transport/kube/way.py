@@ -10,15 +10,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 from ...errors import TargetError, UnreachableError
-from ..linked import Contact
+from ..linked import Caller, Contact
 from ..ssh.pump import Pump
-from ..ssh.way import ClosedError, Destination, RefusedError
+from ..ssh.way import RefusedError
 from . import lab_manifest, lab_state, pods
 from .api import Cluster, ForbiddenError, MissingError
 from .carried import Carried
@@ -96,17 +95,9 @@ class Way(Contact):
 
     # -- connections -------------------------------------------------------------------------------------------------
 
-    def forward(
-        self,
-        client: socket.socket,
-        to: Destination,
-        refused: Callable[[str], object],
-        lost: Callable[[], object],
-    ) -> None:
-        """Carry a connection to a port of a pod; one that is not there yet is waited for, within reason."""
-        if self.closed.is_set():
-            raise ClosedError(self._why)
-        Carried(self, client, to, refused, lost).begin()
+    def carry(self, caller: Caller) -> None:
+        """Dial for it."""
+        Carried(self, caller).begin()
 
     def carrying(self, one: Carried) -> bool:
         """Keep a connection until it ends; False where the way has."""
