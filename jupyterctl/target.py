@@ -156,7 +156,7 @@ class Rehearsing(Protocol):
         """What `submit` would make, as YAML documents; no secret stands in it."""
 
 
-Luggage = tuple[Run, Bundle, Plan]
+Load = tuple[Run, Bundle, Plan]
 """A run, what goes along with it, and where it would run."""
 
 
@@ -164,20 +164,20 @@ Luggage = tuple[Run, Bundle, Plan]
 class Gathering(Protocol):
     """A target that can take all runs of a sweep at once, and starts one as another ends whatever becomes of us."""
 
-    def gathers(self, runs: Sequence[Luggage], at_once: int) -> bool:
-        """Whether its place, as it is now, takes these together; starts nothing."""
-
     def handles(self, runs: Sequence[Run]) -> list[dict[str, str]]:
         """What will find each of them again, as `handle`."""
 
-    def gather(self, runs: Sequence[Luggage], at_once: int) -> None:
-        """Start them all, each with its handle, detached, so many at a time."""
+    def gather(self, runs: Sequence[Load], at_once: int) -> Callable[[], None] | None:
+        """What starts them all, each with its handle, detached, so many at a time, or leaves nothing behind.
+
+        None where the place, as it is now, cannot take these together.
+        """
+
+    def gathered(self, runs: Sequence[Load], at_once: int) -> str | None:
+        """What would be made of them, as YAML documents; no secret stands in it."""
 
     def withhold(self, handles: Sequence[dict[str, str]]) -> None:
         """Let those runs of a sweep not begin that have not; their fate is to be cancelled."""
-
-    def gathered(self, runs: Sequence[Luggage], at_once: int) -> str:
-        """What `gather` would make, as YAML documents; no secret stands in it."""
 
 
 @runtime_checkable

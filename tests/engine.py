@@ -6,7 +6,10 @@ import io
 import json
 import os
 import secrets
+import shutil
 import socket
+import ssl
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -19,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from tests.conftest import need
+from tests.conftest import PATIENCE, need
 
 PREFIX = Path("/opt/venv")
 """Where the image has its Python environment."""
@@ -120,6 +123,26 @@ def need_engine() -> None:
     need("image", has_image(), "JUPYTERCTL_TEST_IMAGE, an image with jupyterlab, papermill and ipykernel on it")
 
 
+FROM_WHEELS = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
+"""What has pip in such an image take what it has, for nothing there need reach a registry."""
+
+
+def without(image: str, folder: Path, *names: str) -> str:
+    """The same image without these packages, and with wheels of them: made once."""
+    need("docker", shutil.which("docker"), "apt install docker.io")
+    tag = f"jupyterctl-test/without-{'-'.join(names)}:1"
+    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode:
+        wheels = folder / "wheels"
+        wheels.mkdir(parents=True)
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "-d", wheels]
+        wanted = {*names, "ipykernel", "ansicolors"}
+        subprocess.run([*download, *sorted(wanted)], check=True, timeout=PATIENCE * 3)
+        uninstall = f"RUN python3 -m pip uninstall --quiet --yes {' '.join(names)}"
+        (folder / "Dockerfile").write_text(f"FROM {image}\nCOPY wheels /wheels\n{uninstall}\n")
+        subprocess.run(["docker", "build", "--quiet", "-t", tag, folder], check=True, timeout=PATIENCE * 3)
+    return tag
+
+
 class Ground:
     """One test's part of the engine: containers of an owner of its own, which are gone afterwards."""
 
@@ -134,6 +157,7 @@ class Ground:
             need_engine()
         self.client = client(f"unix://{self.socket}")
         self.relay = Relay(self.folder / "engine.sock", self.socket)
+        self.url = f"unix://{self.relay.path}"
         known = self.folder / "home/cache/images"
         known.parent.mkdir(parents=True, exist_ok=True)
         known.symlink_to(_images.name)
@@ -150,7 +174,7 @@ class Ground:
         """A profile of it, as TOML."""
         import tomli_w
 
-        own = {"kind": "docker", "engine": f"unix://{self.relay.path}", "owner": self.owner}
+        own = {"kind": "docker", "engine": self.url, "owner": self.owner}
         return tomli_w.dumps({**own, "image": IMAGE, "pull": "never", **settings})
 
     def bare(self, **settings: Any) -> str:
@@ -215,8 +239,8 @@ def _archive(container: Any, path: str) -> tarfile.TarFile:
 class Relay:
     """A socket that leads to another one, until it is cut off."""
 
-    def __init__(self, at: Path | tuple[str, int], to: str) -> None:
-        self.at, self.to = at, to
+    def __init__(self, at: Path | tuple[str, int], to: str, secured: ssl.SSLContext | None = None) -> None:
+        self.at, self.to, self.secured = at, to, secured
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
@@ -257,23 +281,33 @@ class Relay:
 
     def _listen(self) -> None:
         self._listener = socket.socket(socket.AF_UNIX if isinstance(self.at, Path) else socket.AF_INET)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(str(self.at) if isinstance(self.at, Path) else self.at)
+        if not isinstance(self.at, Path):
+            self.at = self._listener.getsockname()
         self._listener.listen(64)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                self._join(listener.accept()[0])
+                threading.Thread(target=self._join, args=listener.accept()[:1], daemon=True).start()
 
     def _join(self, near: socket.socket) -> None:
         far = socket.socket(socket.AF_UNIX)
         try:
+            if self.secured is not None:
+                near = self.secured.wrap_socket(near, server_side=True)
             far.connect(self.to)
         except OSError:
             near.close()
+            far.close()
             return
         with self._lock:
+            if self._listener is None:  # it was cut off meanwhile
+                near.close()
+                far.close()
+                return
             self._open |= {near, far}
         for pair in ((near, far), (far, near)):
             threading.Thread(target=self._pump, args=pair, daemon=True).start()

@@ -2,8 +2,8 @@
 
 A fake, for no server that has them can be had here: the API is the real one's except for Jobs with `completionMode:
 Indexed`. These are kept in the real one as Jobs that make no pods, and their pods are made here, as the Job controller
-documents it: each gets its index, only so many live at a time, each index has its own retries, and an exit code that
-`podFailurePolicy` names fails its index at once. The pods are real.
+documents it: each gets its index, only so many live at a time, each index has its own retries, `podFailurePolicy` has
+exit codes that fail an index at once, and conditions with which a pod does not count. The pods are real.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import socket
 import ssl
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -47,10 +48,14 @@ class Indexed:
         self.name = made["metadata"]["name"]
         self.most = 0
         """How many pods lived at a time, at most."""
-        self._seen: dict[str, tuple[int, bool]] = {}
+        self._seen: dict[str, int] = {}
+        self._failures: dict[str, int] = {}
         self._completed: set[int] = set()
         self._failed: set[int] = set()
         self._active = 0
+        self._told: tuple[int, ...] = ()
+        self.stopped = False
+        """Whether its time was over before its indexes were."""
 
     def overlaid(self, job: Object) -> Object:
         """The Job as a newer server tells it."""
@@ -58,7 +63,7 @@ class Indexed:
         status = {"active": self._active, "succeeded": len(self._completed), "failed": len(self._failed)}
         written = {"completedIndexes": _written(self._completed), "failedIndexes": _written(self._failed)}
         over = [{"type": "Failed" if self._failed else "Complete", "status": "True"}] if self.over else []
-        job["status"] = {**status, **written, "conditions": over}
+        job["status"] = {**status, **written, "conditions": [*(job["status"].get("conditions") or ()), *over]}
         return job
 
     @property
@@ -66,25 +71,37 @@ class Indexed:
         """Whether every index has come to its end."""
         return len(self._completed | self._failed) == self.spec["completions"]
 
-    def step(self) -> None:
+    def step(self, job: Object) -> None:
         """See to the pods, once."""
         found = {pod["metadata"]["uid"]: pod for pod in self._pods()}
+        if pods.condition(job, "Failed"):  # it has used up its time
+            for pod in found.values():
+                self._delete(pod)
+            self.stopped, self._active = True, 0
+            return
         for uid, pod in found.items():
-            self._seen[uid] = int(pod["metadata"]["annotations"][INDEX]), pods.phase(pod) == "Failed"
-            if pods.phase(pod) == "Succeeded":
-                self._completed.add(self._seen[uid][0])
-            elif pods.phase(pod) == "Failed" and self._final(pod):
-                self._failed.add(self._seen[uid][0])
-        alive = {self._seen[uid][0] for uid, pod in found.items() if not pods.over(pod)}
-        for index in range(self.spec["completions"]):
-            tried = sum(failed or uid not in found for uid, (at, failed) in self._seen.items() if at == index)
-            if index not in self._completed and tried > self.spec["backoffLimitPerIndex"]:
-                self._failed.add(index)
-        self._active = len(alive)
-        self.most = max(self.most, len(alive))
+            self._see(uid, pod)
+        for uid in self._seen.keys() - found.keys():
+            self._failures[uid] = self._seen[uid]
+        tried = Counter(self._failures.values())
+        self._failed |= {index for index in tried if tried[index] > self.spec["backoffLimitPerIndex"]} - self._completed
+        alive = {self._seen[uid] for uid, pod in found.items() if not pods.over(pod)}
+        self._tell(len(alive))
         waiting = [index for index in range(self.spec["completions"]) if index not in self._ended | alive]
         for index in waiting[: max(0, self.spec["parallelism"] - len(alive))]:
             self._make(index)
+
+    def _see(self, uid: str, pod: Object) -> None:
+        """Take in how a pod is."""
+        index = self._seen.setdefault(uid, int(pod["metadata"]["annotations"][INDEX]))
+        if pods.phase(pod) == "Succeeded":
+            self._completed.add(index)
+        elif pods.phase(pod) == "Failed" and self._ignored(pod):
+            del self._seen[uid]
+        elif pods.phase(pod) == "Failed":
+            self._failures[uid] = index
+            if self._final(pod):
+                self._failed.add(index)
 
     @property
     def _ended(self) -> set[int]:
@@ -97,6 +114,27 @@ class Indexed:
         )["items"]
         return found
 
+    def _tell(self, alive: int) -> None:
+        """Every change of a Job's status changes its version."""
+        self.most = max(self.most, alive)
+        status = (alive, len(self._completed), len(self._failed))
+        if status != self._told:
+            self._told, self._active = status, alive
+            note = {"metadata": {"annotations": {"status": repr(status)}}}
+            self.cluster.ask(self.cluster.batch.patch_namespaced_job, self.name, self.cluster.namespace, note)
+
+    def _delete(self, pod: Object) -> None:
+        if not pods.over(pod) and not pods.deleted(pod):
+            with suppress(MissingError):
+                self.cluster.ask(
+                    self.cluster.core.delete_namespaced_pod, pod["metadata"]["name"], self.cluster.namespace
+                )
+
+    def _ignored(self, pod: Object) -> bool:
+        rules = (self.spec.get("podFailurePolicy") or {}).get("rules", [])
+        named = [one["type"] for rule in rules if rule["action"] == "Ignore" for one in rule["onPodConditions"]]
+        return any(pods.condition(pod, name).get("status") == "True" for name in named)
+
     def _final(self, pod: Object) -> bool:
         code = (pods.main(pod).get("state", {}).get("terminated") or {}).get("exitCode")
         rules = (self.spec.get("podFailurePolicy") or {}).get("rules", [])
@@ -108,7 +146,7 @@ class Indexed:
             container.setdefault("env", []).append({"name": "JOB_COMPLETION_INDEX", "value": str(index)})
         metadata = {
             "generateName": f"{self.name}-{index}-",
-            "labels": {**template["metadata"].get("labels", {}), "indexed-job": self.name},
+            "labels": {**template["metadata"].get("labels", {}), "indexed-job": self.name, INDEX: str(index)},
             "annotations": {INDEX: str(index)},
             "ownerReferences": [
                 {"apiVersion": "batch/v1", "kind": "Job", "name": self.name, "uid": self.made["metadata"]["uid"]}
@@ -117,7 +155,7 @@ class Indexed:
         template["spec"]["hostname"] = f"{self.name}-{index}"
         pod = {"metadata": metadata, "spec": template["spec"]}
         made = self.cluster.ask(self.cluster.core.create_namespaced_pod, self.cluster.namespace, pod)
-        self._seen[made["metadata"]["uid"]] = index, False
+        self._seen[made["metadata"]["uid"]] = index
 
 
 class Newer:
@@ -155,11 +193,11 @@ class Newer:
             with self._lock, suppress(TargetError):
                 for name, job in list(self.jobs.items()):
                     try:
-                        self.cluster.ask(self.cluster.batch.read_namespaced_job, name, self.cluster.namespace)
+                        real = self.cluster.ask(self.cluster.batch.read_namespaced_job, name, self.cluster.namespace)
                     except MissingError:
                         del self.jobs[name]
                     else:
-                        job.step()
+                        job.step(real)
 
     # -- the API -----------------------------------------------------------------------------------------------------
 
@@ -192,7 +230,9 @@ class Newer:
             return None
         asked = json.loads(body) if body else {}
         if method == "POST" and asked.get("spec", {}).get("completionMode") == "Indexed":
-            return (201, asked) if "dryRun" in parse_qs(url.query) else self._told(lambda: self._create(asked), 201)
+            if "dryRun" in parse_qs(url.query):
+                return self._rehearsed(asked)
+            return self._told(lambda: self._create(asked), 201)
         if found["name"] not in self.jobs:
             return None
         batch, at = self.cluster.batch, (found["name"], self.cluster.namespace)
@@ -201,6 +241,13 @@ class Newer:
             "PATCH": lambda: self.cluster.ask(batch.patch_namespaced_job, *at, asked),
         }.get(method)
         return self._told(asking, 200) if asking else None
+
+    def _rehearsed(self, asked: Object) -> Answer:
+        """What the real one says of the rest of it."""
+        batch, space = self.cluster.batch, self.cluster.namespace
+        made = self.cluster.ask(batch.create_namespaced_job, space, deepcopy(asked), dry_run="All")
+        made["spec"].update({key: asked["spec"][key] for key in _KEPT if key in asked["spec"]})
+        return 201, made
 
     def _create(self, asked: Object) -> Object:
         upstream = deepcopy(asked)

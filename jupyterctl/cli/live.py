@@ -12,7 +12,7 @@ from rich.text import Text
 from ..core import words
 from ..core.progress import Cells, Done, pictures
 from ..model import Event, Run, RunState
-from .view import Place
+from .view import Notices
 
 STYLES = {"ok": ("✓", "green"), "error": ("✗", "red"), "interrupted": ("○", "yellow"), "died": ("✗", "red")}
 COLOURS = {RunState.SUCCEEDED: "green", RunState.CANCELLED: "yellow"}
@@ -25,7 +25,7 @@ class Live:
         self.console = Console(highlight=False, markup=False, emoji=False)
         self.log_output = log_output
         self.several = several
-        self.place = Place(several=several)
+        self.notices = Notices(several=several)
         self.cells: dict[str, Cells] = {}
         self.bars: dict[str, TaskID] = {}
         self.began: dict[str, float] = {}
@@ -50,7 +50,7 @@ class Live:
         done = cells.take(event)
         kind = event["event"]
         if "seq" not in event:
-            self.place.event(run, event)
+            self.notices.event(run, event)
         elif kind == "cell":
             self.began[run.id] = time.monotonic()
         elif kind == "output":

@@ -40,14 +40,14 @@ class Journal:
     """The journal's lines as they come, each with its run."""
 
     def __init__(self, *, several: int) -> None:
-        self.place = Place(several=several)
+        self.notices = Notices(several=several)
 
     def event(self, run: Run, event: Event) -> None:
         """A line of the journal; what is no line of it goes to stderr."""
         if "seq" in event:
             output.record({"run": run.id, **event})
         else:
-            self.place.event(run, event)
+            self.notices.event(run, event)
 
     def tick(self, run: Run) -> None:
         """Nothing to show."""
@@ -62,7 +62,7 @@ class Plain:
     def __init__(self, *, log_output: bool, several: int) -> None:
         self.log_output = log_output
         self.several = several
-        self.place = Place(several=several)
+        self.notices = Notices(several=several)
         self.cells: dict[str, Cells] = {}
 
     def event(self, run: Run, event: Event) -> None:
@@ -70,7 +70,7 @@ class Plain:
         cells = self.cells.setdefault(run.id, Cells())
         done = cells.take(event)
         if "seq" not in event:
-            self.place.event(run, event)
+            self.notices.event(run, event)
         elif event["event"] == "ended":
             self.line(run, words.outcome(run))
         elif self.several:
@@ -102,27 +102,29 @@ class Plain:
         """Nothing to end."""
 
 
-class Place:
-    """What the place of the runs says, which stands in no journal."""
+class Notices:
+    """What the place of the runs says, which stands in no journal; what many runs are told is told once."""
 
     def __init__(self, *, several: int) -> None:
-        self._once: set[str] | None = set() if several else None
+        self.several = several
+        self._reasons: set[str] = set()
+        self._reachable = True
 
     def event(self, run: Run, event: Event) -> None:
-        """It went out of reach, or came back, or says what a run waits for; many runs wait for one thing."""
+        """It went out of reach, or came back, or says what a run waits for."""
         if event["event"] == "waiting":
-            self._waiting(run, event["reason"])
-        elif event["event"] == "unreachable":
-            diagnostics.warning(f"{event['error']}; the run may go on there, trying again", event.get("hint", ""))
-        else:
+            if not (self.several and event["reason"] in self._reasons):
+                diagnostics.info(f"`{run.id}` waits: {event['reason']}")
+            self._reasons.add(event["reason"])
+            return
+        reachable = event["event"] == "reachable"
+        known, self._reachable = self._reachable == reachable, reachable
+        if known and self.several:
+            return
+        if reachable:
             diagnostics.info("the place answers again")
-
-    def _waiting(self, run: Run, reason: str) -> None:
-        if self._once is not None:
-            if reason in self._once:
-                return
-            self._once.add(reason)
-        diagnostics.info(f"`{run.id}` waits: {reason}")
+        else:
+            diagnostics.warning(f"{event['error']}; the run may go on there, trying again", event.get("hint", ""))
 
 
 def result(session: Session, run: Run) -> None:

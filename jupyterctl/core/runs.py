@@ -42,36 +42,41 @@ def submit(store: Store, run: Run) -> Run:
         run = _handed_over(store, run, there.handle(run))
         secrets = prepare.bundle_secrets(run)
         _submission(run)
-        there.submit(*luggage(run, secrets))
+        there.submit(*load(run, secrets))
     except BaseException as error:
         end(store, run, RunState.FAILED, "NotSubmitted", _reason(error))
         raise
     return store.change(run.id, _now_submitted)
 
 
-def submit_together(store: Store, runs: Sequence[Run], at_once: int) -> list[Run]:
+def submit_together(store: Store, made: Sequence[Run], at_once: int) -> list[Run]:
     """Hand the queued runs of a sweep to a target that takes them at once, so many at a time; none where it does not.
 
     A failure ends them all, and is raised.
     """
-    there = target_of(runs[0])
+    there = target_of(made[0])
     if not isinstance(there, target.Gathering):
         return []
-    kept: Sequence[Run] = runs
     try:
-        secrets = prepare.bundle_secrets(runs[0])
-        if not there.gathers([luggage(run, secrets) for run in runs], at_once):
-            return []
-        kept = [_handed_over(store, run, handle) for run, handle in zip(runs, there.handles(runs), strict=True)]
-        for run in kept:
+        secrets = prepare.bundle_secrets(made[0])
+        handles = there.handles(made)
+        to_be = [structs.replace(run, handle=handle) for run, handle in zip(made, handles, strict=True)]
+        for run in to_be:
             _submission(run)
-        there.gather([luggage(run, secrets) for run in kept], at_once)
+        start = there.gather([load(run, secrets) for run in to_be], at_once)
+        if start is None:
+            return []
+        for run in to_be:
+            _handed_over(store, run, run.handle)
+        start()
     except BaseException as error:
-        for run in kept:
-            store.change(run.id, lambda kept: structs.replace(kept, handle={}))  # nothing is left there to be ended
-            end(store, run, RunState.FAILED, "NotSubmitted", _reason(error))
+        for run in made:
+            close(store, run, RunState.FAILED, "NotSubmitted", _reason(error))
         raise
-    return [store.change(run.id, _now_submitted) for run in kept]
+    now_there = [store.change(run.id, _now_submitted) for run in made]
+    if given_up := [run.handle for run in now_there if run.state.ended]:  # by others, while this went on
+        there.withhold(given_up)
+    return now_there
 
 
 def _handed_over(store: Store, run: Run, handle: dict[str, str]) -> Run:
@@ -85,7 +90,7 @@ def _submission(run: Run) -> None:
     records.submitted(run, {**run.handle, "with": run.plan.place if run.plan else ""})
 
 
-def luggage(run: Run, secrets: dict[str, str]) -> target.Luggage:
+def load(run: Run, secrets: dict[str, str]) -> target.Load:
     """A run with what goes along, and where it is to run."""
     return run, bundle(run, secrets), run.plan or Plan(place="", reason="")
 
@@ -134,8 +139,8 @@ def rehearse(made: Sequence[Run], notebook: Path, at_once: int) -> str:
     files = {records.INPUT: notebook, remote.RUNNER: runner()}
     files |= {f"files/{name}": Path(path) for name, path in made[0].files.items()}
     loads = [(run, Bundle(files=files, task=run.task), run.plan or Plan(place="", reason="")) for run in made]
-    if len(made) > 1 and isinstance(there, target.Gathering) and there.gathers(loads, at_once):
-        return there.gathered(loads, at_once)
+    if len(made) > 1 and isinstance(there, target.Gathering) and (together := there.gathered(loads, at_once)):
+        return together
     if isinstance(there, target.Rehearsing):
         return "".join(there.manifest(*load) for load in loads)
     import yaml
@@ -270,6 +275,15 @@ def lost(store: Store, run: Run) -> Run:
 
 def end(store: Store, run: Run, state: RunState, name: str, value: str) -> Run:
     """Write the last word for a run that cannot, once, and end what may be left of its processes."""
+    run, ended = close(store, run, state, name, value)
+    if ended and run.handle:
+        with suppress(JupyterctlError):
+            target_of(run).cancel(run.handle, 0.0)
+    return run
+
+
+def close(store: Store, run: Run, state: RunState, name: str, value: str) -> tuple[Run, bool]:
+    """Write the last word for a run that cannot; whether it had none."""
     ended = False
 
     def change(kept: Run) -> Run:
@@ -281,11 +295,7 @@ def end(store: Store, run: Run, state: RunState, name: str, value: str) -> Run:
         known = journal.events(records.journal(kept.id))
         return journal.fold_all(structs.replace(kept, state=RunState.SUBMITTED), known)
 
-    run = store.change(run.id, change)
-    if ended and run.handle:
-        with suppress(JupyterctlError):
-            target_of(run).cancel(run.handle, 0.0)
-    return run
+    return store.change(run.id, change), ended
 
 
 def settle(store: Store, run: Run) -> Run:

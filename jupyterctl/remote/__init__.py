@@ -18,6 +18,8 @@ CONTAINED_LAB = Path(__file__).with_name("contained_lab.py")
 """What a container's Python executes to have one."""
 POD_LAB = Path(__file__).with_name("pod_lab.py")
 """What a pod's Python executes to have one."""
+CHANNELS = Path(__file__).with_name("channels.py")
+"""What a container's Python executes to carry connections to its ports."""
 
 _SOURCES = Path(__file__).with_name("runner")
 _MAIN = "from runner.main import run\n\nrun()\n"

@@ -29,7 +29,8 @@ class Published(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields
         str,
         Meta(
             description="Address of the engine's machine that the lab's port is published at; anything but the loopback"
-            " lets others reach the login page. An engine on another machine needs one that you can reach",
+            " lets others reach the login page. Left out, a lab on another machine's engine is not published: a link"
+            " leads to it",
             examples=["127.0.0.1", "10.1.2.3"],
         ),
     ] = "127.0.0.1"

@@ -127,12 +127,23 @@ class Broker:
         raise TargetError(f"the keeper of `{self.profile.name}` does not come up", f"see `{log(self.profile.name)}`")
 
 
+_LOGIN = ("SSH_AUTH_SOCK", "KRB5CCNAME", "AWS_PROFILE")
+_CHOICES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY")
+"""Variables that choose the place itself; one that is not set says so too."""
+_FOLDERS = ("DOCKER_CONFIG", "DOCKER_CERT_PATH")
+
+
 def _surroundings() -> dict[str, str]:
-    """What of our own environment a login may need: the keeper's may be that of a terminal long closed."""
-    found = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "KRB5CCNAME", "AWS_PROFILE") if name in os.environ}
-    if "KUBECONFIG" in os.environ:  # the keeper works in another folder
-        files = os.environ["KUBECONFIG"].split(os.pathsep)
-        found["KUBECONFIG"] = os.pathsep.join(str(Path(file).absolute()) for file in files if file)
+    """What of our own environment a login may need: the keeper's may be that of a terminal long closed.
+
+    The keeper works in another folder, so paths are told whole.
+    """
+    found = {name: os.environ[name] for name in _LOGIN if name in os.environ}
+    found |= {name: os.environ.get(name, "") for name in _CHOICES}
+    for name in ("KUBECONFIG", *_FOLDERS):
+        if name in os.environ:
+            files = os.environ[name].split(os.pathsep)
+            found[name] = os.pathsep.join(str(Path(file).absolute()) for file in files if file)
     return found
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Iterator
-from typing import Protocol
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from ..model import Dial, Link, Phase, Profile
 from .broker import Broker
-from .ssh.way import Line
+from .ssh.way import ClosedError, Destination, Line
 
 
 class Opened(Protocol):
@@ -25,6 +28,74 @@ class Opened(Protocol):
 
     def close(self) -> None:
         """Let go of everything; what was started there lives on."""
+
+
+class Alone:
+    """Likewise, where there is no program of ours at the other end."""
+
+    def __init__(self, way: Line, uneasy: threading.Event) -> None:
+        self.way, self.uneasy = way, uneasy
+
+    def close(self) -> None:
+        """Let go of everything; the lab lives on."""
+        self.way.close()
+
+
+class Caller(NamedTuple):
+    """A connection that is to be carried; see `Line.forward`."""
+
+    client: socket.socket
+    to: Destination
+    refused: Callable[[str], object]
+    lost: Callable[[], object]
+
+
+class Contact(ABC):
+    """What a line that is no connection itself knows of whom it asks."""
+
+    def __init__(self, description: str) -> None:
+        self.description = description
+        self.closed, self.uneasy = threading.Event(), threading.Event()
+        self._why, self._heard = "", time.monotonic()
+        self._trip: float | None = None
+
+    @property
+    def why(self) -> str:
+        """Why it is gone, in words; empty while it is up."""
+        return self._why
+
+    def hear(self) -> None:
+        """The other side has said something."""
+        self._heard = time.monotonic()
+
+    def heard(self) -> float:
+        """When it last did."""
+        return self._heard
+
+    def round_trip(self) -> float | None:
+        """Seconds that it took for its last answer."""
+        return self._trip
+
+    def give_up(self, why: str) -> None:
+        """The way is gone."""
+        self._why = self._why or why
+        self.closed.set()
+
+    def forward(
+        self,
+        client: socket.socket,
+        to: Destination,
+        refused: Callable[[str], object],
+        lost: Callable[[], object],
+    ) -> None:
+        """Carry a connection to a port of the lab's; a lab that is not there yet is waited for, within reason."""
+        if self.closed.is_set():
+            raise ClosedError(self._why)
+        self.carry(Caller(client, to, refused, lost))
+
+    @abstractmethod
+    def carry(self, caller: Caller) -> None:
+        """Begin with it; returns at once."""
 
 
 class Linked:

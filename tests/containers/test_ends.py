@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests import engine
 from tests.conftest import wait_for
 from tests.outcomes.ground import Watcher, none_made, two_lines
 
@@ -168,3 +169,11 @@ def test_an_installation_that_fails_says_why(desk: Desk) -> None:
     outcome = desk.run("1")
     assert (outcome.code, outcome.run["error"]["name"]) == (3, "NotInstalled")
     assert "papermill" in outcome.run["error"]["value"]
+
+
+def test_what_is_missing_is_installed_where_the_profile_says_so(desk: Desk) -> None:
+    image = engine.without(engine.IMAGE, desk.ground.folder / "image", "papermill", "jupyterlab", "ipykernel")
+    desk.describe(image=image, install=True, env=engine.FROM_WHEELS)
+    outcome = desk.run("import papermill\nprint(papermill.__file__)")
+    assert outcome.code == 0, outcome.run["error"]
+    assert "papermill" in outcome.texts()[0]

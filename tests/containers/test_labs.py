@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from jupyterctl.core.session import Session
 from jupyterctl.errors import TargetError
 from jupyterctl.model import PhaseState
-from jupyterctl.transport.engine.client import client
+from jupyterctl.transport.engine.client import MOST, client, container
+from jupyterctl.transport.engine.pooling import IDLE
 from jupyterctl.transport.engine.where import Engine
 from tests import engine
 from tests.conftest import Cli, need, wait_for
@@ -24,6 +29,8 @@ from tests.outcomes.ground import two_lines
 
 from .conftest import Desk
 
+A_LITTLE = 0.05
+"""Processors that a lab does not use by itself, and one that computes does on the busiest machine."""
 AWAY = 2.0
 """Seconds after which an engine has long brought back what it brings back."""
 
@@ -120,18 +127,14 @@ def test_the_network_of_the_machine_itself(desk: Desk, labs: Labs) -> None:
     assert labs.ask("GET", "/api/status")["kernels"] == 0
 
 
-def test_an_engine_elsewhere_wants_an_address_that_can_be_reached(desk: Desk, labs: Labs, cli: Cli) -> None:
+def test_an_engine_elsewhere_may_publish_at_an_address_that_is_reached(desk: Desk, labs: Labs) -> None:
+    """Then no link is needed."""
     host = socket.gethostbyname(socket.gethostname())
     if host.startswith("127."):
         host = desk.ground.client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway", "172.17.0.1")
     relay = engine.Relay((host, 0), engine.SOCKET)
     try:
         away = {"engine": f"tcp://{host}:{relay.port}", "workdir": "jupyterctl-test-volume"}
-        desk.describe(**away)
-        said = cli("start", "there", "--no-open")
-        assert said.returncode == 3
-        assert "loopback" in said.stderr
-        assert "publish" in said.stderr.splitlines()[-1]
         desk.describe(**away, server={"publish": host})
         labs.start()
         assert urlsplit(labs.session.server_url("there")).hostname == host
@@ -162,6 +165,55 @@ def test_a_lab_that_cannot_be_is_told_in_two_lines(desk: Desk, cli: Cli, setting
     lines = two_lines(done, 3)
     assert said in lines
     assert advice in lines
+
+
+def test_a_jupyterlab_that_is_missing_is_installed_once(desk: Desk, labs: Labs) -> None:
+    image = engine.without(engine.IMAGE, desk.ground.folder / "image", "papermill", "jupyterlab", "ipykernel")
+    desk.describe(image=image, install=True, env=engine.FROM_WHEELS)
+    assert "is installed at the first start" in details(labs.session, "environment")
+    assert labs.state(labs.kernel("while True: pass")) == "busy"
+    inside(desk, "import shutil; shutil.rmtree('/wheels')")
+    labs.session.stop_server("there", force=True)
+    assert "the one there was" in details(labs.session, "process")
+    assert labs.ask("GET", "/api/status")["kernels"] == 0
+
+
+def test_what_it_uses_and_what_happened_to_it_is_told(desk: Desk, labs: Labs, cli: Cli) -> None:
+    """In the words of other places."""
+    desk.describe(memory="900m", cpus=1.5)
+    pid = labs.start()
+    labs.kernel("while True: pass")
+
+    def told() -> dict[str, str]:
+        found = json.loads(cli("status", "there", "--json").stdout)["servers"][0]
+        return {**found["facts"], "events": " ".join(found["events"])}
+
+    busy = wait_for(lambda: (now := told()) and float(now["cpu"].split()[0]) > A_LITTLE and now)
+    assert list(busy)[:3] == ["image", "container", "restarts"]
+    assert busy["cpu"].endswith(" of 1.50")
+    assert re.fullmatch(r"\d+ MiB of 900 MiB", busy["memory"])
+    assert 20 < int(busy["memory"].split()[0]) < 900
+    assert (busy["image"], busy["restarts"]) == (engine.IMAGE, "0")
+    ContainerServers().kill(pid)
+    wait_for(lambda: labs.session.status("there").pid not in {None, pid})
+    again = told()
+    assert again["restarts"] == "1"
+    assert re.search(r"Warning die: exit code 137 [0-9:]+ start", again["events"])
+
+
+def test_looking_again_and_again_keeps_no_more_connections_open(desk: Desk) -> None:
+    """Whatever is asked for, from whichever thread, and of however many engines."""
+    at = Engine(url=f"unix://{engine.SOCKET}", source="test")
+    container(at, "jupyterctl-no-such-0")
+    before = psutil.Process().num_fds()
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(60):
+            name = f"jupyterctl-no-such-{number}"
+            assert list(pool.map(lambda _, name=name: container(at, name), range(4))) == [None] * 4
+    assert psutil.Process().num_fds() <= before + IDLE
+    for number in range(3 * MOST):
+        assert container(Engine(url=at.url, source=str(number)), "jupyterctl-no-such-0") is None
+    assert psutil.Process().num_fds() <= before + MOST
 
 
 def test_somebody_who_may_not_use_the_engine(desk: Desk) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests import engine
-from tests.conftest import PATIENCE, Cli, end, need, wait_for
-from tests.contract.places import ContainerServers
+from tests.conftest import Cli, end, need, wait_for
+from tests.contract.places import ELSEWHERE, ContainerServers
 from tests.contract.server_ground import Labs
 from tests.outcomes.ground import Watcher
 
@@ -105,17 +105,30 @@ def test_a_lab_there(desk: Desk, cli: Cli) -> None:
     labs.start()
     url = labs.session.server_url("there")
     assert labs.kernel()
-    shell = subprocess.run(
-        labs.session.shell_command("there"),
-        input="echo in $PWD\n",
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    shell = labs.shell("echo in $PWD\n")
     assert f"in {desk.folder}" in shell.stdout, shell.stderr
     assert "is running at" in labs.session.server_log("there")
+    told = labs.session.facts("there")
+    assert "MiB" in told.values["memory"]
+    assert float(told.values["cpu"]) >= 0
+    assert any(event.endswith(" start") for event in told.events)
     labs.session.stop_server("there")
     assert labs.session.status("there").state == "stopped"
     labs.start()
     assert labs.session.server_url("there") == url
+
+
+def test_a_lab_of_one_elsewhere(desk: Desk, socket: Path) -> None:
+    """Over its API, as with the other engine: nothing is published."""
+    relay = engine.Relay((ELSEWHERE, 0), str(socket))
+    try:
+        away = {"engine": f"tcp://{ELSEWHERE}:{relay.port}", "workdir": str(desk.folder)}
+        desk.describe(desk.ground.bare(**away))
+        labs = Labs(desk.folder, ContainerServers())
+        labs.start()
+        assert labs.session.status("there").link.way == f"by way of the engine at {away['engine']}"
+        assert labs.state(labs.kernel("while True: pass")) == "busy"
+        labs.session.stop_server("there", force=True)
+        assert labs.session.status("there").state == "stopped"
+    finally:
+        relay.close()

@@ -448,6 +448,10 @@ class SshServers(Processes, Elsewhere):
             yield
 
 
+ELSEWHERE = "127.0.0.2"
+"""An address of this machine that passes for another one's: nobody takes it for the loopback."""
+
+
 class ContainerRuns:
     """Containers of this machine's engine, reached through a socket that can be cut off."""
 
@@ -538,6 +542,21 @@ class ContainerServers(Processes):
         """All but the first process of the container."""
         with frozen(psutil.Process(int(who)).children()[0].pid, tmux=False):
             yield
+
+
+class EngineElsewhere(ContainerServers):
+    """Labs on an engine that only its API leads to: nothing of them is published."""
+
+    here = False
+
+    def open(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        super().open(monkeypatch, folder)
+        self.network = engine.Relay((ELSEWHERE, 0), self.ground.relay.path)
+        self.ground.url = f"tcp://{ELSEWHERE}:{self.network.port}"
+
+    def close(self) -> None:
+        super().close()
+        self.network.close()
 
 
 def by_hand(root: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ PLACES: dict[str, places.ServerPlace] = {
     "local-alone": places.LocalServers(tmux=False),
     **{name: places.SshServers(transport) for name, transport in places.TRANSPORTS.items()},
     "docker": places.ContainerServers(),
+    "docker-elsewhere": places.EngineElsewhere(),
     "kubernetes": PodServers(),
 }
 COUNT = "import time\nfor _ in range(6000):\n    time.sleep(0.1)"
@@ -91,6 +93,11 @@ class Labs:
         data = answer.read()
         assert answer.status < 300, data
         return json.loads(data) if data else None
+
+    def shell(self, typed: str, name: str = "there") -> subprocess.CompletedProcess[str]:
+        """What a shell there says to something that is piped to it."""
+        command = self.session.shell_command(name)
+        return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     def kernel(self, code: str | None = None, name: str = "there") -> str:
         """Start a kernel, and give it something to do; its id."""

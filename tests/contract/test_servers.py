@@ -304,13 +304,5 @@ def test_a_shell_has_the_environment(labs: Labs, place: ServerPlace) -> None:
     labs.start()
     if place.bare_shell:
         labs.session.stop_server("there")
-    command = labs.session.shell_command("there")
-    done = subprocess.run(
-        command,
-        input="echo at $(python -c 'import sys; print(sys.prefix)') in $PWD\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = labs.shell("echo at $(python -c 'import sys; print(sys.prefix)') in $PWD\n")
     assert f"at {place.prefix} in {labs.folder}" in done.stdout

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -19,7 +15,8 @@ from jupyterctl.model import RunState
 from jupyterctl.remote.runner import contained as first_process
 from jupyterctl.transport import contained
 from jupyterctl.transport.kube.watching import Watch
-from tests.conftest import PATIENCE, Cli, need, notebook, wait_for
+from tests import engine
+from tests.conftest import Cli, notebook, wait_for
 
 from .conftest import Runs
 
@@ -85,30 +82,15 @@ def test_a_laptop_that_slept_through_the_run_still_gets_everything(runs: Runs) -
 
 def test_what_is_missing_is_installed_where_the_profile_says_so(runs: Runs) -> None:
     """By pip, from wherever it is told: here from wheels in the image, for pods here reach no registry."""
-    image = without_papermill(runs.space.image, runs.folder / "image")
+    image = engine.without(runs.space.image, runs.folder / "image", "papermill")
     runs.profile("refused", image=image)
     refused, _ = runs.finish(runs.start("refused", "1"))
     assert refused.error is not None
     assert (refused.exit_code, refused.error.name) == (3, "NoPapermill")
     assert "install = true" in refused.error.value
-    runs.profile("there", image=image, install=True, env={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"})
+    runs.profile("there", image=image, install=True, env=engine.FROM_WHEELS)
     last, _ = runs.finish(runs.start("there", "import papermill\nprint(papermill.__file__)"))
     assert last.state is RunState.SUCCEEDED, last.error
-
-
-def without_papermill(image: str, folder: Path) -> str:
-    """The same image without papermill, and with wheels of it: made once."""
-    need("docker", shutil.which("docker"), "apt install docker.io")
-    tag = "jupyterctl-test/without-papermill:1"
-    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode:
-        wheels = folder / "wheels"
-        wheels.mkdir(parents=True)
-        download = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "-d", wheels]
-        subprocess.run([*download, "papermill", "ipykernel", "ansicolors"], check=True, timeout=PATIENCE * 3)
-        uninstall = "RUN python3 -m pip uninstall --quiet --yes papermill"
-        (folder / "Dockerfile").write_text(f"FROM {image}\nCOPY wheels /wheels\n{uninstall}\n")
-        subprocess.run(["docker", "build", "--quiet", "-t", tag, folder], check=True, timeout=PATIENCE * 3)
-    return tag
 
 
 def test_a_dry_run_shows_what_would_be_made_and_makes_nothing(runs: Runs, cli: Cli) -> None:

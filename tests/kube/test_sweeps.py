@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import nbformat
 import pytest
 import yaml
 
-from jupyterctl.core.runs import target_of
-from jupyterctl.errors import TargetError
+from jupyterctl.core.runs import close, target_of
+from jupyterctl.errors import TargetError, UnreachableError
 from jupyterctl.model import Run, RunOptions, RunState
+from jupyterctl.transport.kube import pods, together
 from jupyterctl.transport.kube.podspec import selector
 from tests.cluster import DEV
 from tests.conftest import PATIENCE, kinds, notebook, wait_for
-from tests.indexed import Newer
+from tests.indexed import INDEX, Newer
 
 from .conftest import Runs
 from .test_ends import FOREVER
@@ -152,14 +154,107 @@ def test_all_are_cancelled(newer: Newer, sweeps: Sweeps) -> None:
     points = sweeps.points(name)
     wait_for(lambda: sweeps.session.run(points[1].id).state is RunState.RUNNING, seconds=PATIENCE * 2)
     target_of(points[0]).withhold([run.handle for run in points.values()])  # and then whoever cancels is held up
-    assert sweeps.session.cancel(points[0]).state is RunState.CANCELLED
-    assert sweeps.session.cancel(points[1]).state is RunState.CANCELLED
-    (job,) = newer.jobs.values()
-    wait_for(lambda: job.over, seconds=PATIENCE * 3)
+    assert sweeps.session.run(points[5].id).state is RunState.CANCELLED
     sweeps.session.cancel_sweep(name)
     ended = sweeps.finish(name)
     assert {run.state for run, _ in ended.values()} == {RunState.CANCELLED}
     assert [ended[alpha][0].started is None for alpha in range(6)] == [False, False, True, True, True, True]
+    (job,) = newer.jobs.values()
+    wait_for(lambda: job.over or job.stopped, seconds=PATIENCE * 3)
+    wait_for(lambda: all(map(pods.over, runs_pods(sweeps, name))), seconds=PATIENCE)
+
+
+def test_what_can_never_begin_is_left_without_a_pod(newer: Newer, runs: Runs, sweeps: Sweeps, tmp_path: Path) -> None:
+    runs.profile("none", kubeconfig=newer.kubeconfig(tmp_path / "none.yaml"), image="none:1", run={"retries": 1})
+    ended = sweeps.finish(name := sweeps.create("none", range(2), 2, "print(alpha)"))
+    assert {(run.state, run.error.name if run.error else "") for run, _ in ended.values()} == {
+        (RunState.FAILED, "ErrImageNeverPull")
+    }
+    (job,) = newer.jobs.values()
+    wait_for(lambda: job.over or job.stopped, seconds=PATIENCE * 3)
+    wait_for(lambda: all(map(pods.over, runs_pods(sweeps, name))), seconds=PATIENCE)
+
+
+def test_a_pod_that_the_cluster_takes_is_no_end(newer: Newer, runs: Runs, sweeps: Sweeps) -> None:
+    """What a node's shutdown does to a pod: it fails, with a condition that newer servers set, and is not deleted."""
+    first = "import pathlib\nmark = pathlib.Path('/data/mark')\nif alpha and not mark.exists():\n    mark.touch()\n"
+    folder = sweeps.runs.folder / "shared"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    claimed(runs, "shared", folder)
+    runs.profile("newer", kubeconfig=newer.kubeconfig(folder.parent / "n.yaml"), volumes=["pvc:shared:/data"])
+    name = sweeps.create("newer", range(2), 2, f"{first}    exec({FOREVER!r})", "print(alpha)")
+    sweeps.session.detach_sweep(name)
+    wait_for((folder / "mark").exists, seconds=PATIENCE * 2)
+    (pod,) = [one for one in runs.space.pods(sweep=name) if one["metadata"]["annotations"][INDEX] == "1"]
+    disrupted(runs, pod)
+    ended = sweeps.finish(name)
+    assert {run.state for run, _ in ended.values()} == {RunState.SUCCEEDED}
+    assert sweeps.printed(ended[1][0]) == "1\n"
+    assert kinds(ended[1][1]).count("retry") == 1
+
+
+def test_nobody_answers_while_it_is_handed_over(
+    newer: Newer, runs: Runs, sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Job is made, and then nobody says so: nothing runs that no run here knows of."""
+    del newer
+    monkeypatch.setattr(together.Together, "_own", staticmethod(cut_off))
+    name = sweeps.create("newer", range(2), 2, FOREVER)
+    with pytest.raises(UnreachableError):
+        sweeps.session.detach_sweep(name)
+    assert {run.state for run in sweeps.points(name).values()} == {RunState.FAILED}
+    wait_for(lambda: not sweeps.left(name), seconds=PATIENCE)
+    assert not runs.space.pods(sweep=name)
+
+
+def test_one_is_cancelled_by_others_while_it_is_handed_over(
+    newer: Newer, sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = together.Together._create
+
+    def late(there: together.Together, *made: Any) -> None:
+        runs_of_all = sweeps.points(name)
+        close(sweeps.session.store, runs_of_all[1], RunState.CANCELLED, "Cancelled", "by somebody else")
+        create(there, *made)
+
+    monkeypatch.setattr(together.Together, "_create", late)
+    name = sweeps.create("newer", range(3), 1, "print(alpha)")
+    ended = sweeps.finish(name)
+    assert [ended[alpha][0].state.value for alpha in range(3)] == ["succeeded", "cancelled", "succeeded"]
+    (job,) = newer.jobs.values()
+    wait_for(lambda: job.over or job.stopped, seconds=PATIENCE * 2)
+    one = [pod for pod in runs_pods(sweeps, name) if pod["metadata"]["annotations"][INDEX] == "1"]
+    assert all(pods.main(pod)["state"]["terminated"]["exitCode"] == 4 for pod in one)
+
+
+def runs_pods(sweeps: Sweeps, name: str) -> list[dict[str, Any]]:
+    """The pods of a sweep."""
+    return sweeps.runs.space.pods(sweep=name)
+
+
+def cut_off(*_: object) -> None:
+    """Nobody answers."""
+    raise UnreachableError("nobody answers")
+
+
+def claimed(runs: Runs, name: str, folder: Path) -> None:
+    """A claim for a folder of the node."""
+    runs.space.volume(name, folder)
+    cluster = runs.space.cluster
+    wanted = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "resources": {"requests": {"storage": "1Gi"}}}
+    claim = {"metadata": {"name": name}, "spec": wanted}
+    cluster.ask(cluster.core.create_namespaced_persistent_volume_claim, cluster.namespace, claim)
+
+
+def disrupted(runs: Runs, pod: dict[str, Any]) -> None:
+    """Have a pod be as a node's shutdown leaves it; its container is killed."""
+    cluster, name = runs.space.cluster, pod["metadata"]["name"]
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
+    status = {"status": {"conditions": [condition]}}
+    cluster.ask(cluster.core.patch_namespaced_pod_status, name, cluster.namespace, status)
+    with suppress(TargetError):
+        runs.space.execute(name, "import os, signal; os.kill(1, signal.SIGTERM)")
 
 
 def test_each_has_its_own_retries(newer: Newer, sweeps: Sweeps) -> None:

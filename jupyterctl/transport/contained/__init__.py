@@ -1,4 +1,4 @@
-"""Runs whose place is a container: what goes into it, and what its log says. See `remote.runner.contained`."""
+"""What goes into containers and comes out of them: runs (see `remote.runner.contained`), and the files of labs."""
 
 from .luggage import ARCHIVE, ARRIVING, COLLECTED, HEAD, LAST, ROOT, RUN, body, head, tar
 from .printed import Printed, read

@@ -6,10 +6,11 @@ An engine that cannot be spoken to is `UnreachableError`, whatever the reason: w
 from __future__ import annotations
 
 import grp
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ...errors import TargetError, UnreachableError
 from .where import Engine
@@ -24,34 +25,87 @@ ACT_SECONDS = 60.0
 LOOK_SECONDS = 5.0
 """And where an engine is only looked at."""
 _NOT_FOUND = 404
-_own = threading.local()
+MOST = 8
+"""Clients that are kept."""
+_kept: dict[tuple[Engine, float], DockerClient] = {}
+"""The one that was used last is the last."""
+_keeping = threading.Lock()
+
+
+class LoginError(UnreachableError):
+    """The engine's machine lets nobody in: trying again changes nothing."""
 
 
 def client(engine: Engine, seconds: float = ACT_SECONDS) -> DockerClient:
-    """A client of this thread, kept; UnreachableError where the engine does not answer."""
-    kept: dict[tuple[Engine, float], DockerClient] = _own.__dict__.setdefault("clients", {})
-    if (engine, seconds) not in kept:
-        kept[engine, seconds] = _connect(engine, seconds)
-    return kept[engine, seconds]
+    """A client, kept for all threads: its connections are pooled. UnreachableError where the engine does not answer."""
+    with _keeping:
+        found = _kept.pop((engine, seconds), None)
+        if found is not None:
+            _kept[engine, seconds] = found
+            return found
+    made = _connect(engine, seconds)
+    with _keeping:
+        _kept[engine, seconds] = made
+        over = [_kept.pop(next(iter(_kept))) for _ in range(len(_kept) - MOST)]
+    for one in over:
+        one.close()
+    return made
+
+
+def forget(engine: Engine) -> None:
+    """Let go of the connections to an engine that nobody uses: what led there may be another way than it was."""
+    with _keeping:
+        over = [_kept.pop(kept) for kept in list(_kept) if kept[0] == engine]
+    for one in over:
+        one.close()
 
 
 def _connect(engine: Engine, seconds: float) -> DockerClient:
+    """A new one, of the API's version that the engine speaks; it is asked for that once it knows its way."""
     from docker import DockerClient
+    from docker.constants import MINIMUM_DOCKER_API_VERSION
+
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of each that it does not keep
+    over_ssh = engine.url.startswith("ssh://")
+    with words(engine):
+        made = DockerClient(
+            base_url="unix://" if over_ssh else engine.url,
+            version=MINIMUM_DOCKER_API_VERSION,
+            timeout=cast(int, seconds),
+            tls=_certificates(engine),
+        )
+        if over_ssh or engine.socket is not None:
+            made.api.mount("http+docker://", _adapter(engine, seconds))
+        if engine.tls:
+            _by_its_own_authority(made.api)
+        made.api._version = made.api.version(api_version=False)["ApiVersion"]  # noqa: SLF001 - else it asks at once
+    return made
+
+
+def _adapter(engine: Engine, seconds: float) -> Any:
+    from .over_ssh import LoginAdapter
+    from .pooling import Adapter
+
+    return LoginAdapter(engine, seconds) if engine.socket is None else Adapter(str(engine.socket), seconds)
+
+
+def _certificates(engine: Engine) -> Any:
     from docker.tls import TLSConfig
 
-    tls = None
-    if engine.tls:
-        names = (f"{engine.tls}/{name}.pem" for name in ("cert", "key", "ca"))
-        cert, key, authority = names
-        tls = TLSConfig(client_cert=(cert, key), ca_cert=authority if engine.verify else None, verify=engine.verify)
-    with words(engine):
-        return DockerClient(
-            base_url=engine.url,
-            version="auto",
-            timeout=cast(int, seconds),
-            tls=tls or False,
-            use_ssh_client=engine.url.startswith("ssh://"),
-        )
+    if not engine.tls:
+        return False
+    cert, key, authority = (f"{engine.tls}/{name}.pem" for name in ("cert", "key", "ca"))
+    return TLSConfig(client_cert=(cert, key), ca_cert=authority if engine.verify else None, verify=engine.verify)
+
+
+def _by_its_own_authority(api: Any) -> None:
+    """Have an engine proved by the authority that is named for it, whatever REQUESTS_CA_BUNDLE says of other places."""
+    merge = api.merge_environment_settings
+
+    def merged(url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        return merge(url, proxies, stream, api.verify if verify is None else verify, cert)
+
+    api.merge_environment_settings = merged
 
 
 def container(engine: Engine, name: str, seconds: float = LOOK_SECONDS) -> Container | None:
@@ -79,6 +133,7 @@ def words(engine: Engine) -> Iterator[None]:
     except APIError as error:
         raise TargetError(f"the engine refuses: {said(error)}", hint_for(said(error))) from error
     except (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError) as error:
+        forget(engine)
         raise unreachable(engine, error) from error
 
 
@@ -115,7 +170,7 @@ def unreachable(engine: Engine, error: BaseException) -> UnreachableError:
         )
     if engine.url.startswith("ssh://"):
         hint = f"try it: ssh {engine.host} docker version"
-        return UnreachableError(f"the engine at `{engine.url}` cannot be reached over ssh", hint)
+        return UnreachableError(f"the way to the engine at `{engine.url}` was lost", hint)
     told = " ".join(str(causes[-1] or error).split())
     return UnreachableError(f"the engine at `{engine.url}` cannot be spoken to: {told}", "look at it: docker info")
 

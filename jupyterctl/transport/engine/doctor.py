@@ -31,10 +31,6 @@ def look(profile: Profile) -> Iterator[Check]:
     yield from _folders(profile, settings, at)
     yield from _gpus(settings, info)
     yield from _image(profile, settings, at)
-    if not at.here and settings.server.publish.startswith("127."):
-        fix = "publish below [server]: an address of that machine which you reach"
-        detail = "another machine's: runs work, and a lab would be published where you cannot reach it"
-        yield Check(name="publish", state=WARN, detail=detail, fix=fix)
 
 
 def _engine(at: Engine, info: dict[str, Any]) -> Check:

@@ -18,6 +18,7 @@ from ..lab_flags import idle
 from ..lab_start import alone, step
 from . import archive, images, log, recipe
 from .client import client, said, words
+from .execution import Command
 from .labs import EVERY, ON_FAILURE, RUNTIME, TOKEN, back, restart
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ INSIDE = 8888
 """Port that a lab listens on in its container, where that has a network of its own."""
 INSTALL_SECONDS = 900.0
 """How long a first start may take where packages are installed."""
+_ASK = """
+import sys, urllib.request
+token = open(sys.argv[2]).read()
+asked = urllib.request.Request(sys.argv[1], headers={"Authorization": "token " + token})
+urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=float(sys.argv[3])).read()
+"""
 _LINES = 3
 _LET_GO_SECONDS = 3.0
 _HOST = "host"
@@ -60,20 +67,14 @@ class Start:
             else:
                 yield from step("process", lambda: f"runs already: {server.place}")
                 self.crashes = self._crashes()
-        yield from step("address", self._published)
+        yield from step("address", self._listens if self.labs.remote else self._published)
         yield from step("http", self._answers)
 
     def _reach(self) -> str:
-        """The engine, and that a lab on it could be reached."""
+        """The engine."""
         with words(self.engine):
             at = client(self.engine)
             self.info, version = at.info(), at.version()
-        if not self.engine.here and self.settings.server.publish.startswith(("127.", "localhost", "::1")):
-            raise TargetError(
-                f"a lab on `{self.engine.url}` would be published on that machine's own loopback",
-                f"publish it at an address that you reach (publish below [server]), or use a profile for"
-                f" `{self.engine.host}` itself",
-            )
         parts = [part["Name"] for part in version.get("Components") or () if part["Name"].endswith("Engine")]
         name = "Docker Engine" if parts[:1] in ([], ["Engine"]) else parts[0]
         return f"{name} {version['Version']} at {self.engine.url}"
@@ -165,7 +166,7 @@ class Start:
             "JUPYTER_RUNTIME_DIR": RUNTIME,
             **({"JUPYTERCTL_INSTALL": "1"} if self.settings.install else {}),
         }
-        if own_network:
+        if own_network and not self.labs.remote:
             order["ports"] = {f"{INSIDE}/tcp": (self.settings.server.publish, self.spec.port)}
         return {
             **order,
@@ -178,13 +179,13 @@ class Start:
                 recipe.SERVER: self.spec.name,
                 recipe.OWNER: recipe.owner(self.settings),
                 recipe.ROOT: root.target,
-                recipe.PORT: str(self.spec.port),
+                recipe.PORT: str(self._listening(own_network=own_network)[1] if self.labs.remote else self.spec.port),
             },
         }
 
     def _arguments(self, root: str, *, own_network: bool) -> list[str]:
         """JupyterLab's; what the profile's own arguments set is left to them."""
-        listening = ("0.0.0.0", INSIDE) if own_network else (self.settings.server.publish, self.spec.port)  # noqa: S104 - of the container
+        listening = self._listening(own_network=own_network)
         own = {
             "ServerApp.ip": listening[0],
             "ServerApp.port": listening[1],
@@ -198,6 +199,12 @@ class Start:
         given = {argument.partition("=")[0] for argument in self.settings.server.args}
         flags = [f"--{name}={value}" for name, value in own.items() if f"--{name}" not in given]
         return [*flags, *self.settings.server.args]
+
+    def _listening(self, *, own_network: bool) -> tuple[str, int]:
+        """Address and port in the container; 0 lets a lab that shares its machine's ports choose one."""
+        if not self.labs.remote:
+            return ("0.0.0.0", INSIDE) if own_network else (self.settings.server.publish, self.spec.port)  # noqa: S104 - of the container
+        return "127.0.0.1", self.spec.port or (INSIDE if own_network else 0)
 
     def _create(self, made: dict[str, Any], mark: str) -> Container:
         name = self.labs.name(self.spec.name)
@@ -231,8 +238,10 @@ class Start:
         """Start it; TargetError names who has its port."""
         from docker.errors import APIError
 
-        port, here = self.spec.port, self.engine.here
+        port, here = self.spec.port, self.engine.here and not self.labs.remote
         deadline = time.monotonic() + _LET_GO_SECONDS
+        if here and not ports.free(port):
+            self.labs.let_go()  # it was a link's, while the profile's engine was elsewhere
         while here and not ports.free(port) and time.monotonic() < deadline:
             time.sleep(EVERY)
         if here and not ports.free(port):
@@ -277,6 +286,17 @@ class Start:
     def _published(self) -> str:
         return str(self._server().url)
 
+    def _listens(self) -> str:
+        """Until it has said where it is."""
+        deadline = time.monotonic() + self.limit
+        while time.monotonic() < deadline:
+            self._server()
+            container = self.labs.container(self.spec.name)
+            if container is not None and (said := self.labs.said(container)):
+                return f"port {said.get('port')} in the container"
+            time.sleep(EVERY)
+        raise self._failed(f"the server has not come up within {self.limit:.0f} s")
+
     def _answers(self) -> str:
         """Until it answers a request that carries the token."""
         deadline = time.monotonic() + self.limit
@@ -284,13 +304,30 @@ class Start:
         while time.monotonic() < deadline:
             server = self._server()
             try:
-                jupyter_api.status(self.labs.address(server), min(jupyter_api.SECONDS, self.limit))
+                self._ask(server, min(jupyter_api.SECONDS, self.limit))
             except UnreachableError as error:
                 problem = error.message
                 time.sleep(EVERY)
                 continue
             return "answers"
         raise self._failed(f"the server does not answer within {self.limit:.0f} s: {problem}")
+
+    def _ask(self, server: Server, seconds: float) -> None:
+        """As those who use it will, or in its container where only a link leads to it; UnreachableError."""
+        if not self.labs.remote:
+            jupyter_api.status(self.labs.published(server), seconds)
+            return
+        container = self.labs.container(server.name, acting=True)
+        if container is None:
+            return  # the next look at it says so
+        said = self.labs.said(container)
+        path = f"http://127.0.0.1:{said.get('port')}{said.get('base_url', '/')}api/status"
+        try:
+            Command(
+                self.engine, container.name or "", [self.settings.python, "-c", _ASK, path, TOKEN, str(seconds)]
+            ).result()
+        except TargetError as error:  # it may have ended, which the next look at it says
+            raise UnreachableError(error.message) from error
 
     def _failed(self, message: str) -> TargetError:
         """The error, with what the log has said since the start."""

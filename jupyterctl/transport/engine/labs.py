@@ -1,4 +1,7 @@
-"""The server half of a target whose labs are containers: found by their labels, reached at their published port.
+"""The server half of a target whose labs are containers, found by their labels.
+
+Those of an engine of this machine are reached at their published port, and so are others that are published at an
+address of their engine's machine. The rest is reached over the engine's own API, by a link that a keeper holds up.
 
 A container is kept when its lab is stopped, or has stopped itself because nobody used it: with `start` it comes back
 with its port, its token and its files. It is made anew where the profile, or the image, has changed since.
@@ -7,40 +10,46 @@ with its port, its token and its files. It is made anew where the profile, or th
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from ...errors import ConfigError, TargetError
-from ...model import Address, Phase, Profile, Server, ServerSpec, ServerState
+from ...errors import ConfigError, TargetError, UnreachableError
+from ...model import Address, Dial, Facts, Phase, Profile, Server, ServerSpec, ServerState
+from ..contained.files import Files, Filing
+from ..linked import Alone, Linked
 from . import recipe
 from .where import Engine, engine
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+    from ..linked import Opened
+    from ..ssh.way import Ask, Report
+
 STOP_SECONDS = 10.0
 """How long a lab has to end by itself."""
 EVERY = 0.05
 ON_FAILURE = "on-failure"
+LOOPBACK = ("127.", "localhost", "::1")
 CRASHES = 5
 """How often in a row a lab that crashes is brought back."""
 TOKEN, RUNTIME = f"{recipe.OURS}/token", f"{recipe.OURS}/runtime"
 _LIVE = {"running": ServerState.RUNNING, "paused": ServerState.RUNNING, "restarting": ServerState.STARTING}
 
 
-class EngineLabs:
-    """What the Target protocol asks about servers."""
-
-    profile: Profile
-    remote = False
+class EngineLabs(Filing, Linked):
+    """What the Target protocol asks about servers, and what a keeper needs."""
 
     def __init__(self, profile: Profile) -> None:
-        self.profile = profile
-        self.settings = cast(recipe.Settings, profile.settings)
+        super().__init__(profile)
+        self.settings: recipe.Settings = cast(recipe.Settings, profile.settings)
+        self.remote = False
+        with suppress(ConfigError):  # who asks for the engine is told
+            self.remote = not self.engine.here and self.settings.server.publish.startswith(LOOPBACK)
 
     @property
     def engine(self) -> Engine:
@@ -111,7 +120,7 @@ class EngineLabs:
         again = container.attrs.get("RestartCount") or 0
         times = f", brought back {again} time{'s' if again > 1 else ''}" if again else ""
         held = ", paused" if state["Status"] == "paused" else ""
-        port = int(labels[recipe.PORT])
+        port = int(labels[recipe.PORT]) or None
         return Server(
             name=labels[recipe.SERVER],
             kind=self.profile.kind,
@@ -119,33 +128,54 @@ class EngineLabs:
             place=f"container {container.name} of {config['Image']}{times}{held}",
             pid=state.get("Pid") or None,
             port=port,
-            url=f"http://{self.engine.host}:{port}/",
+            url=None if self.remote else f"http://{self.engine.host}:{port}/",
             version=contents.versions.get("jupyterlab", "") if contents else "",
             root=labels[recipe.ROOT],
             since=str(state["StartedAt"]).partition(".")[0].removesuffix("Z") + "Z",
             handle={"container": container.id or "", **self.engine.handle()},
         )
 
-    def address(self, server: Server) -> Address:
-        """Its published port, and its token from its own file; the lab says itself what comes before its paths."""
+    def address(self, server: Server) -> Address | Dial:
+        """Where it is published, or its port in its container."""
+        if not self.remote:
+            return self.published(server)
+        container = self._there(server.name)
+        return self._dial(container, self.said(container))
+
+    def published(self, server: Server) -> Address:
+        """Its port at the engine's machine; the lab says itself what comes before its paths."""
+        container = self._there(server.name)
+        said = self.said(container)
+        scheme = "https" if said.get("secure") else "http"
+        url = f"{scheme}://{self.engine.host}:{container.labels[recipe.PORT]}{said.get('base_url', '/')}"
+        return Address(url=url, token=self._token(container))
+
+    def _there(self, name: str) -> Container:
+        container = self.container(name)
+        if container is None:
+            raise TargetError(f"the container of `{name}` is gone", f"start it: jupyterctl start {name}")
+        return container
+
+    def _dial(self, container: Container, said: dict[str, Any]) -> Dial:
+        port = int(said.get("port") or container.labels[recipe.PORT])
+        base = said.get("base_url", "/")
+        return Dial(host=container.name or "", port=port, base_url=base, token=self._token(container))
+
+    @staticmethod
+    def _token(container: Container) -> str:
         from . import archive
 
-        container = self.container(server.name)
-        if container is None:
-            raise TargetError(f"the container of `{server.name}` is gone", f"start it: jupyterctl start {server.name}")
         try:
             (token,) = archive.read(container, TOKEN).values()
         except FileNotFoundError:
+            name = container.labels[recipe.SERVER]
             raise TargetError(
-                f"the container of `{server.name}` was never started", f"start it: jupyterctl start {server.name}"
+                f"the container of `{name}` was never started", f"start it: jupyterctl start {name}"
             ) from None
-        said = self._said(container)
-        scheme = "https" if said.get("secure") else "http"
-        url = f"{scheme}://{self.engine.host}:{container.labels[recipe.PORT]}{said.get('base_url', '/')}"
-        return Address(url=url, token=token.decode())
+        return token.decode()
 
     @staticmethod
-    def _said(container: Container) -> dict[str, Any]:
+    def said(container: Container) -> dict[str, Any]:
         """What the lab has written about where it is; empty while it is on its way."""
         from . import archive
 
@@ -197,6 +227,14 @@ class EngineLabs:
         with words(self.engine):
             return log.tail(container, offset)
 
+    def facts(self, name: str) -> Facts:
+        """Image, container, restarts, what it uses, events."""
+        from .lab_facts import facts
+
+        container = self.container(name)
+        live = container is not None and container.status in _LIVE
+        return facts(self.engine, container) if container is not None and live else Facts()
+
     def shell(self, server: Server | None, near: Path) -> list[str]:
         """A shell in the container; where none runs, in one that is made like it and gone with the shell."""
         import sys
@@ -215,9 +253,68 @@ class EngineLabs:
             order |= {"binds": [root, *self.binds()], "env": self.settings.env, "network": self.settings.network}
         return [sys.executable, "-m", "jupyterctl.transport.engine.shell", msgspec.json.encode(order).decode()]
 
+    def enter(self, server: Server | None) -> int:
+        """Give our terminal to that shell, until it ends; its exit code."""
+        import subprocess
+
+        return subprocess.call(self.shell(server, Path.cwd()))
+
+    @property
+    def files(self) -> Files:
+        """Those of the container."""
+        from .execution import Command
+
+        container = self._there(self.profile.name)
+        if container.status not in _LIVE:
+            name = self.profile.name
+            raise TargetError(f"the lab of `{name}` is stopped", f"start it: jupyterctl start {name}")
+
+        def begin(command: Sequence[str], stdin: bool) -> Command:
+            return Command(self.engine, container.name or "", command, stdin=stdin)
+
+        return Files(begin, self.settings.python, container.labels[recipe.ROOT])
+
     def binds(self) -> list[recipe.Bind]:
         """The profile's mounts."""
         return recipe.binds(self.settings, recipe.base(self.profile.sources, "mounts"))
+
+    # -- the way, for the keeper -----------------------------------------------------------------------------------
+
+    @property
+    def route(self) -> tuple[str, ...]:
+        """The engine."""
+        return tuple(self.engine.handle().values())
+
+    def warm(self) -> None:
+        """The client takes a while to import."""
+        import docker  # noqa: F401 - to have it
+
+        from . import way  # noqa: F401 - likewise
+
+    def open(self, ask: Ask, report: Report) -> Opened:  # noqa: ARG002 - an engine asks nothing
+        """See that the engine answers, by a connection of its own."""
+        from .client import forget
+        from .way import Way
+
+        at = self.engine
+        forget(at)
+        report("connect", f"{at.url}, as {at.source} says")
+        way = Way(at, self.name(self.profile.name), self.settings.python)
+        way.first()
+        return Alone(way, way.uneasy)
+
+    def dial(self, carrier: Opened, *, anew: bool) -> Dial:  # noqa: ARG002 - an engine brings labs back itself
+        """Where the lab listens; TargetError where there is none, UnreachableError where it may yet come."""
+        name = self.profile.name
+        container = self.container(name)
+        if container is None or container.status not in _LIVE:
+            raise TargetError(f"the lab of `{name}` is stopped", f"start it: jupyterctl start {name}")
+        if container.status == "paused":
+            raise UnreachableError(f"the container of `{name}` is paused", f"go on: docker unpause {container.name}")
+        said = self.said(container)
+        if not said:
+            raise UnreachableError(f"the lab of `{name}` is coming up", "it is waited for")
+        return self._dial(container, said)
 
 
 def restart(container: Container, policy: str) -> None:

@@ -52,11 +52,23 @@ def split(frame: bytes) -> Message:
     (1767323045000000000, b'x\n')
     """
     stamp = _STAMP.match(frame)
-    if stamp is None:
-        return 0, frame
+    return (0, frame) if stamp is None else (_nanoseconds(stamp), frame[stamp.end() :])
+
+
+def moment(text: str) -> int:
+    """The same of a time that stands alone; 0 where it is none.
+
+    >>> moment("2026-01-02T03:04:05.5Z")
+    1767323045500000000
+    """
+    stamp = _STAMP.match(f"{text} ".encode())
+    return _nanoseconds(stamp) if stamp is not None else 0
+
+
+def _nanoseconds(stamp: re.Match[bytes]) -> int:
     zone = stamp[3].decode().replace("Z", "+00:00")
     whole = datetime.fromisoformat(stamp[1].decode() + zone).astimezone(UTC)
-    return int(whole.timestamp()) * NANO + int((stamp[2] or b"0").ljust(9, b"0")), frame[stamp.end() :]
+    return int(whole.timestamp()) * NANO + int((stamp[2] or b"0").ljust(9, b"0"))
 
 
 def tail(container: Container, offset: int) -> tuple[bytes, int]:

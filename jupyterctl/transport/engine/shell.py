@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import select
 import socket
+import ssl
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +20,7 @@ import msgspec
 from .. import raw
 from . import images, recipe
 from .client import client, words
+from .frames import frames, handed
 from .where import of_handle
 
 if TYPE_CHECKING:
@@ -73,10 +75,10 @@ def _terminal() -> dict[str, str]:
 
 def _talk(stream: Any, *, terminal: bool, resize: raw.Resize) -> None:
     """Until the shell ends: what is typed goes there, what it says comes here."""
-    link: socket.socket = getattr(stream, "_sock", stream)
-    link.setblocking(True)
+    link, ahead = handed(stream)
     with raw.given(resize) if terminal else nullcontext():
-        out = _plain if terminal else _frames()
+        out = _plain if terminal else frames()
+        _show(out(ahead))
         typing = True
         while True:
             ends: list[Any] = [link, 0] if typing else [link]
@@ -87,31 +89,32 @@ def _talk(stream: Any, *, terminal: bool, resize: raw.Resize) -> None:
                 if typed:
                     link.sendall(typed)
                 else:
-                    link.shutdown(socket.SHUT_WR)
+                    _say_no_more(link)
             if link in ready:
                 data = link.recv(BLOCK)
                 if not data:
                     return
-                for number, part in out(data):
-                    raw.write(number, part)
+                _show(out(data))
+
+
+def _show(parts: Iterator[tuple[int, bytes]]) -> None:
+    for number, part in parts:
+        raw.write(number, part)
+
+
+def _say_no_more(link: socket.socket) -> None:
+    """The shell reads an end of file; what it goes on to say is heard."""
+    if isinstance(link, ssl.SSLSocket):
+        link.setblocking(False)
+        with suppress(ssl.SSLWantReadError):  # who waits for the other side's end would wait for all it says
+            link.unwrap()
+        link.setblocking(True)
+    else:
+        link.shutdown(socket.SHUT_WR)
 
 
 def _plain(data: bytes) -> Iterator[tuple[int, bytes]]:
     yield 1, data
-
-
-def _frames() -> Callable[[bytes], Iterator[tuple[int, bytes]]]:
-    """Without a terminal the engine tells standard output and error apart, each piece behind a head of eight bytes."""
-    rest = b""
-
-    def split(data: bytes) -> Iterator[tuple[int, bytes]]:
-        nonlocal rest
-        rest += data
-        while len(rest) >= 8 and len(rest) >= 8 + (length := int.from_bytes(rest[4:8], "big")):  # noqa: PLR2004 - the head
-            yield rest[0] or 1, rest[8 : 8 + length]
-            rest = rest[8 + length :]
-
-    return split
 
 
 def main(text: str) -> int:

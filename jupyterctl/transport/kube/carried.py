@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import TargetError, UnreachableError
+from ..linked import Caller
 from ..ssh.pump import READ, WRITE
-from ..ssh.way import Destination
 from . import streams
 
 if TYPE_CHECKING:
@@ -48,18 +48,11 @@ _WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class Carried:
     """One client. Its methods run in the pump's thread once it is carried, and in a dialling one before."""
 
-    def __init__(
-        self,
-        way: Way,
-        client: socket.socket,
-        to: Destination,
-        refused: Callable[[str], object],
-        lost: Callable[[], object],
-    ) -> None:
-        self._way, self._client = way, client
-        assert not isinstance(to, str)  # noqa: S101 - pods have ports
-        self._pod, self._port = to
-        self._refused, self._lost = refused, lost
+    def __init__(self, way: Way, caller: Caller) -> None:
+        assert not isinstance(caller.to, str)  # noqa: S101 - pods have ports
+        self._way, self._client = way, caller.client
+        self._pod, self._port = caller.to
+        self._refused, self._lost = caller.refused, caller.lost
         self._socket: Any = None
         """The websocket's own."""
         self._to_pod, self._to_client = bytearray(), bytearray()

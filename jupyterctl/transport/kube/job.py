@@ -185,7 +185,13 @@ def retries(run: Run) -> int:
 
 
 def deadline(timeout: float | None, grace: float, settings: Any) -> dict[str, Json]:
-    """The run keeps its time by itself, and can save then; this is for one that cannot."""
+    """The run keeps its time by itself, and can save then; this is for one that cannot.
+
+    A result that waits in the pod to be fetched has its time too.
+    """
     if timeout is None:
         return {}
-    return {"activeDeadlineSeconds": math.ceil(timeout + grace + SAVE_SECONDS + duration(settings.start_timeout))}
+    waits = 0.0 if settings.storage else duration(settings.keep)
+    return {
+        "activeDeadlineSeconds": math.ceil(duration(settings.start_timeout) + timeout + grace + SAVE_SECONDS + waits)
+    }

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...errors import TargetError
 from ...model import Facts
+from ..contained import use
 from . import lab_state
 from .api import CONNECT_SECONDS, Cluster
 from .lab_state import Lab
@@ -18,7 +19,6 @@ MEASURED_SECONDS = 2.0
 Object = dict[str, Any]
 _UNITS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-MIB = 2**20
 
 
 def facts(cluster: Cluster, lab: Lab) -> Facts:
@@ -37,10 +37,8 @@ def facts(cluster: Cluster, lab: Lab) -> Facts:
 
 def _restarts(lab: Lab) -> str:
     """How often its container has been started again, and why the last time."""
-    if not lab.restarts:
-        return "0"
     how = lab.died or {}
-    return f"{lab.restarts}, the last one after {how.get('reason', '?')} ({how.get('exitCode', '?')})"
+    return use.restarts(lab.restarts, how.get("reason", "?"), how.get("exitCode", "?"))
 
 
 def _volume(claim: Object, lab: Lab) -> str:
@@ -72,13 +70,14 @@ def _used(usage: Object, asked: Object) -> dict[str, str]:
     limits, requests = asked.get("limits", {}), asked.get("requests", {})
     made = {}
     if "cpu" in usage:
-        most = f" of {quantity(limits['cpu']):.2f}" if "cpu" in limits else ""
-        reserved = f", {quantity(requests['cpu']):.2f} reserved" if "cpu" in requests else ""
-        made["cpu"] = f"{quantity(usage['cpu']):.2f}{most}{reserved}"
+        made["cpu"] = use.cpu(quantity(usage["cpu"]), _known(limits, "cpu"), _known(requests, "cpu"))
     if "memory" in usage:
-        most = f" of {quantity(limits['memory']) / MIB:.0f} MiB" if "memory" in limits else ""
-        made["memory"] = f"{quantity(usage['memory']) / MIB:.0f} MiB{most}"
+        made["memory"] = use.memory(quantity(usage["memory"]), _known(limits, "memory"))
     return made
+
+
+def _known(quantities: Object, name: str) -> float | None:
+    return quantity(quantities[name]) if name in quantities else None
 
 
 def quantity(text: str) -> float:

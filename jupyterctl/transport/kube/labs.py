@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from ...errors import TargetError
-from ...model import Dial, Facts, Listing, Phase, Profile, Server, ServerSpec
-from ..linked import Linked
+from ...model import Dial, Facts, Phase, Profile, Server, ServerSpec
+from ..contained.files import Files, Filing
+from ..linked import Alone, Linked
 from .api import Cluster
 
 if TYPE_CHECKING:
-    from ...environments.solve import Step
-    from ..carrier import Progress
     from ..linked import Opened
     from ..ssh.way import Ask, Report
-    from .files import Files
     from .lab_state import Lab
     from .way import Way
 
@@ -37,7 +35,7 @@ WAIT_SECONDS = 0.8
 """How long one waits for news of a log that is asked for again."""
 
 
-class Labs(Linked):
+class Labs(Filing, Linked):
     """The server half of the Target protocol, and what a keeper needs."""
 
     settings: Any
@@ -183,14 +181,14 @@ class Labs(Linked):
 
     def open(self, ask: Ask, report: Report) -> Opened:  # noqa: ARG002 - a cluster asks nothing
         """See that the API server answers and knows us; a kubeconfig that has changed is read anew."""
-        from .way import PodWay, Way
+        from .way import Way
 
         cluster = self.cluster.anew()
         report("connect", cluster.client.configuration.host)
         way = Way(cluster, self.profile.name)
         report("authenticate", f"context {cluster.context}, namespace {cluster.namespace}")
         way.first()
-        return PodWay(way)
+        return Alone(way, way.uneasy)
 
     def dial(self, carrier: Opened, *, anew: bool) -> Dial:  # noqa: ARG002 - a cluster brings labs back itself
         """Where the lab listens; TargetError says why it does not, where the cluster knows."""
@@ -214,32 +212,13 @@ class Labs(Linked):
     # -- files -----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _files(self) -> Files:
-        from .files import Files
+    def files(self) -> Files:
+        """Its pod's."""
+        from . import streams
 
         pod, folder = self._inside()
-        return Files(self.cluster, pod, self.settings.python, folder)
 
-    def look(self, path: str) -> Listing:
-        """What a path in the pod leads to."""
-        return self._files.look(path)
+        def begin(command: Sequence[str], stdin: bool) -> streams.Command:
+            return streams.Command(self.cluster, pod, command, stdin=stdin)
 
-    def arrange(self, folders: Sequence[str], times: Mapping[str, float], remove: Sequence[str]) -> None:
-        """Make folders, set times, remove files."""
-        self._files.arrange(folders, times, remove)
-
-    def put(self, source: Path, destination: str, progress: Progress) -> None:
-        """Copy a file there, checked."""
-        self._files.put(source, destination, progress)
-
-    def get(self, source: str, destination: Path, progress: Progress) -> None:
-        """Copy a file here, checked."""
-        self._files.get(source, destination, progress)
-
-    def shell_stream(self) -> list[str]:
-        """None that rsync could speak through: pods rarely have it, and files go one by one then."""
-        return ["false"]
-
-    def make_environment(self, name: str, report: Callable[[Step], object]) -> None:  # noqa: ARG002 - nothing is made
-        """An image has JupyterLab, or has it not."""
-        raise TargetError(f"`{self.settings.image}` has no JupyterLab", "take an image that has it")
+        return Files(begin, self.settings.python, folder)

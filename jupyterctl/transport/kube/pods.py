@@ -37,6 +37,16 @@ def deleted(of: Object) -> bool:
     return "deletionTimestamp" in of["metadata"]
 
 
+def disrupted(pod: Object) -> bool:
+    """Whether the cluster ends it for its own reasons, which a Job of ours does not count; newer servers say so."""
+    return bool(condition(pod, "DisruptionTarget").get("status") == "True")
+
+
+def expired(pod: Object) -> bool:
+    """Whether it was ended for it ran longer than it may."""
+    return bool(pod.get("status", {}).get("reason") == "DeadlineExceeded")
+
+
 def main(pod: Object) -> Object:
     """The status of its container, empty before there is one."""
     statuses = pod.get("status", {}).get("containerStatuses") or [{}]
@@ -100,7 +110,7 @@ def ended(pod: Object) -> Fate:  # noqa: PLR0911 - one for each way to end
     over = main(pod).get("state", {}).get("terminated") or {}
     if reason == "Evicted":
         return Fate(state=RunState.LOST, name="Evicted", value=f"the node evicted the pod: {status.get('message', '')}")
-    if reason == "DeadlineExceeded":
+    if expired(pod):
         return Fate(state=RunState.TIMED_OUT, name="DeadlineExceeded", value="the pod ran longer than it may")
     if reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"}:
         return Fate(state=RunState.LOST, name="NodeLost", value=f"the node went: {status.get('message', reason)}")
@@ -128,7 +138,8 @@ def memory(pod: Object) -> str:
 def of_job(job: Object | None, pods: Sequence[Object]) -> Fate:
     """How a run ended whose pods cannot say."""
     failed = condition(job or {}, "Failed")
-    if failed.get("reason") == "DeadlineExceeded":
+    by_itself = bool(pods) and over(pods[-1]) and not deleted(pods[-1])
+    if failed.get("reason") == "DeadlineExceeded" and not by_itself:
         return Fate(state=RunState.TIMED_OUT, name="DeadlineExceeded", value="the job ran longer than it may")
     if pods:
         return hopeless(pods[-1]) or ended(pods[-1])

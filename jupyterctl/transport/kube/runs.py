@@ -17,7 +17,8 @@ from .. import contained
 from ..contained import storage
 from . import job, pods, streams
 from .api import Cluster
-from .held import KILL_SECONDS, POLL_SECONDS, Alone, holder
+from .held import KILL_SECONDS, POLL_SECONDS, Alone
+from .points import holder
 from .watching import Watch
 
 READ = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
@@ -124,11 +125,11 @@ class Runs:
             for secret in secrets:
                 cluster.ask(cluster.secrets.create, secret, cluster.namespace)
             made = cluster.ask(cluster.jobs.create, manifest, cluster.namespace)
-        except TargetError:
+            self._own(cluster, made, secrets)
+        except BaseException:  # the Job may be there though nobody has answered
             with suppress(TargetError):
-                self._holder(handle).remove_secrets()
+                self._holder(handle).clear()
             raise
-        self._own(cluster, made, secrets)
 
     @staticmethod
     def _own(cluster: Cluster, owner: dict[str, Any], secrets: list[dict[str, Any]]) -> None:
@@ -227,6 +228,8 @@ class Runs:
         while True:
             watch.look(anew=True)
             printed = watch.printed()
+            if watch.job is not None and name == contained.LAST:
+                watch.holder.wind_up(watch.job)
             if name in printed.files:
                 return _write(printed.files[name], destination)
             if self.settings.storage and (printed.stored or watch.pod is None):

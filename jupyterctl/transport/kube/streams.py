@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...errors import TargetError, UnreachableError
+from ..contained.files import feed
 from .api import Cluster, MissingError
 
 STDIN, STDOUT, STDERR, STATUS = range(4)
@@ -16,8 +17,6 @@ PROTOCOL = "v4.channel.k8s.io"
 UNAUTHORIZED = 401
 _GONE = ("container not found", "completed pod", "not running")
 """How nodes say that a pod's container has ended."""
-BLOCK = 1 << 18
-"""Bytes that are sent at once."""
 OPEN_SECONDS = 10.0
 """How long each step of opening one may take."""
 SILENCE_SECONDS = 60.0
@@ -175,15 +174,7 @@ def send(
     cluster: Cluster, pod: str, command: Sequence[str], blocks: Iterator[bytes], sent: Callable[[int], object]
 ) -> bytes:
     """The output of a command that is given these bytes, and knows itself when it has them all."""
-    running = Command(cluster, pod, command, stdin=True)
-    done = 0
-    for block in blocks:
-        for start in range(0, len(block), BLOCK):
-            part = memoryview(block)[start : start + BLOCK]
-            running.write(part)
-            done += len(part)
-            sent(done)
-    return running.result()
+    return feed(Command(cluster, pod, command, stdin=True), blocks, sent)
 
 
 def code(status: bytes) -> int:

@@ -7,18 +7,19 @@ its own by the index that the cluster gives it.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...errors import TargetError, UnreachableError
-from ...model import Bundle, Json, Plan, Run
+from ...model import Bundle, Plan, Run
 from ...remote import RUNNER
 from .. import contained
 from ..contained import storage
 from . import job, podspec
 from .api import ForbiddenError
-from .held import CANCELLED, Place
+from .points import CANCELLED, Point
 from .runs import Runs
 
 POINTS = "points"
@@ -48,18 +49,45 @@ Member = tuple[Run, Bundle, Plan]
 class Together(Runs):
     """The runs of a sweep at once; see `target.Gathering`."""
 
-    def gathers(self, runs: Sequence[Member], at_once: int) -> bool:
-        """Whether the cluster makes Indexed Jobs in which each index has its own retries, and all fits into one.
+    def handles(self, runs: Sequence[Run]) -> list[dict[str, str]]:
+        """Which index of which Job."""
+        sweep = str(runs[0].sweep)
+        own = {"job": name_of(sweep), "sweep": sweep}
+        return [{**self.handle(run), **own, "index": str(index)} for index, run in enumerate(runs)]
 
-        Only the server itself can tell: it is asked what it would make, and older ones leave out what they do not know.
+    def gather(self, runs: Sequence[Member], at_once: int) -> Callable[[], None] | None:
+        """What creates the Job and all that belongs to it.
+
+        None where the cluster makes no Indexed Jobs in which each index has its own retries, or not all fits into one.
         """
+        first = runs[0][0]
         with tempfile.TemporaryDirectory() as folder:
             luggage = self._pack(runs, Path(folder))
-        noted = len(runs) * (NOTE_BYTES + RETRY_BYTES * job.retries(runs[0][0]))
-        large = len(luggage.pieces) > job.MOST_PIECES or noted > NOTES_BYTES
-        if large or (luggage.later is not None and not self.settings.storage):
-            return False
+            if not self._fits(luggage, runs) or not self._makes(self._manifest(runs, at_once, len(luggage.pieces))):
+                return None
+            if luggage.later is not None:
+                storage.put(luggage.later, job.body_in_storage(str(first.sweep), self.settings))
+        secrets = job.secrets(self._called(first, len(luggage.pieces)), luggage.pieces)
         manifest = self._manifest(runs, at_once, len(luggage.pieces))
+        return partial(self._create, first.handle, secrets, manifest)
+
+    def gathered(self, runs: Sequence[Member], at_once: int) -> str | None:
+        """The same objects as YAML; secrets' contents are left out."""
+        with tempfile.TemporaryDirectory() as folder:
+            luggage = self._pack(runs, Path(folder))
+        manifest = self._manifest(runs, at_once, len(luggage.pieces))
+        if not self._fits(luggage, runs) or not self._makes(manifest):
+            return None
+        return self._shown(job.secrets(self._called(runs[0][0], len(luggage.pieces)), luggage.pieces), manifest)
+
+    def _fits(self, luggage: job.Luggage, runs: Sequence[Member]) -> bool:
+        """Whether one Job can have all of it, in its Secrets and its annotations."""
+        noted = len(runs) * (NOTE_BYTES + RETRY_BYTES * job.retries(runs[0][0]))
+        carried = luggage.later is None or bool(self.settings.storage)
+        return carried and len(luggage.pieces) <= job.MOST_PIECES and noted <= NOTES_BYTES
+
+    def _makes(self, manifest: dict[str, Any]) -> bool:
+        """Whether the server would make it so: it alone can tell, and older ones leave out what they do not know."""
         try:
             made = self.cluster.ask(self.cluster.jobs.create, manifest, self.cluster.namespace, dry_run="All")
         except (ForbiddenError, UnreachableError):
@@ -68,35 +96,11 @@ class Together(Runs):
             return False
         return made["spec"].get("completionMode") == "Indexed" and "backoffLimitPerIndex" in made["spec"]
 
-    def handles(self, runs: Sequence[Run]) -> list[dict[str, str]]:
-        """Which index of which Job."""
-        sweep = str(runs[0].sweep)
-        own = {"job": name_of(sweep), "sweep": sweep}
-        return [{**self.handle(run), **own, "index": str(index)} for index, run in enumerate(runs)]
-
-    def gather(self, runs: Sequence[Member], at_once: int) -> None:
-        """Create the Job and what belongs to it."""
-        first = runs[0][0]
-        with tempfile.TemporaryDirectory() as folder:
-            luggage = self._pack(runs, Path(folder))
-            if luggage.later is not None:
-                storage.put(luggage.later, job.body_in_storage(str(first.sweep), self.settings))
-        called = self._called(first, len(luggage.pieces))
-        manifest = self._manifest(runs, at_once, called.pieces)
-        self._create(first.handle, job.secrets(called, luggage.pieces), manifest)
-
     def withhold(self, handles: Sequence[dict[str, str]]) -> None:
         """Let those not begin that wait for their turn."""
         places = [handle for handle in handles if "index" in handle]
         if places:
-            Place(self._at(places[0]), places[0]).withhold([int(handle["index"]) for handle in places])
-
-    def gathered(self, runs: Sequence[Member], at_once: int) -> str:
-        """What `gather` would create, as YAML; secrets' contents are left out."""
-        with tempfile.TemporaryDirectory() as folder:
-            luggage = self._pack(runs, Path(folder))
-        called = self._called(runs[0][0], len(luggage.pieces))
-        return self._shown(job.secrets(called, luggage.pieces), self._manifest(runs, at_once, called.pieces))
+            Point(self._at(places[0]), places[0]).withhold([int(handle["index"]) for handle in places])
 
     def _pack(self, runs: Sequence[Member], folder: Path) -> job.Luggage:
         first, bundle, _ = runs[0]
@@ -117,10 +121,10 @@ class Together(Runs):
         """The Job; its time and its retries are each index's own."""
         run, bundle, _ = runs[0]
         made: dict[str, Any] = job.job(self._called(run, pieces), run, bundle, self.settings)
-        spec: dict[str, Json] = made["spec"]
+        spec = made["spec"]
         del spec["backoffLimit"]
-        pod: dict[str, Json] = made["spec"]["template"]["spec"]
-        pod.update(_moved(spec, "activeDeadlineSeconds"))
+        if "activeDeadlineSeconds" in spec:
+            spec["template"]["spec"]["activeDeadlineSeconds"] = spec.pop("activeDeadlineSeconds")
         spec.update(
             completionMode="Indexed",
             completions=len(runs),
@@ -134,8 +138,3 @@ class Together(Runs):
 def name_of(sweep: str) -> str:
     """The Job's name."""
     return podspec.name("sweep", sweep)
-
-
-def _moved(spec: dict[str, Json], name: str) -> Mapping[str, Json]:
-    """A setting, taken away from where it was."""
-    return {name: spec.pop(name)} if name in spec else {}

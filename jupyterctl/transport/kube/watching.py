@@ -81,16 +81,12 @@ class Watch:
     def _over(self, made: list[Attempt]) -> bool:
         pod = self.pod
         if pod is None:
-            return self.settled or bool(self.job and self._late(self.job))
+            return self.settled or bool(self.job and self.holder.late(self.job, self._patience))
         if pods.over(pod):
             return self._log(pod).complete and (self.settled or not (self.again or self._taken(pod)))
         if self.job is None and not main_runs(pod):  # it is on its way out, and has never begun
             return True
         return self.stuck() is not None or (bool(made) and attempts.final(made[-1].lines))
-
-    def _late(self, job: Object) -> bool:
-        """Whether it has waited too long for a pod."""
-        return not self.holder.turn(job) and pods.age(job["metadata"]["creationTimestamp"]) > self._patience
 
     def stuck(self) -> Fate | None:
         """The end of a run that will not start."""
@@ -105,18 +101,18 @@ class Watch:
         ]
 
     def _said(self, pod: Object) -> bytes:
-        """The journal of one pod; that it was cancelled is no end where somebody has taken the pod from its Job."""
+        """The journal of one pod; that it was cancelled is no end where the cluster has done so for its own reasons."""
         lines = self._lines(pod)
         if (attempts.last_word(lines) or {}).get("status") != RunState.CANCELLED:
             return lines
         self.look(anew=True)
         now = next((one for one in self.pods if one["metadata"]["uid"] == pod["metadata"]["uid"]), None)
-        return attempts.without_end(lines) if now and self._taken(now) else lines
+        return attempts.without_end(lines) if now and (self._taken(now) or pods.expired(now)) else lines
 
     def _taken(self, pod: Object) -> bool:
-        """Whether a pod is deleted though its Job is not, as when its node is drained: the Job makes another."""
+        """Whether a pod is taken from a Job that goes on, as when its node is drained: the Job makes another."""
         job = self.job
-        return pods.deleted(pod) and job is not None and not pods.deleted(job)
+        return (pods.deleted(pod) or pods.disrupted(pod)) and job is not None and not pods.deleted(job)
 
     def _lines(self, pod: Object) -> bytes:
         """The journal of one pod, as far as it has come."""
@@ -194,9 +190,8 @@ class Watch:
         self._keep([*self._anchors, anchor], offset)
 
     def _keep(self, anchors: list[Anchor], offset: int) -> None:
-        version = (self.job or {}).get("metadata", {}).get("resourceVersion")
         try:
-            self.holder.annotate({self.holder.attempts: msgspec.json.encode(anchors).decode()}, version)
+            self.holder.note(msgspec.json.encode(anchors).decode(), self.job)
         except ConflictError:
             self.look(anew=True)
             self._anchor(offset)
@@ -244,7 +239,8 @@ class Watch:
         """How the run ended, as the cluster tells it."""
         self.look(anew=True)
         if self.job is not None and self.holder.withheld(self.job):
-            return Fate(state=RunState.CANCELLED, name="Cancelled", value="cancelled before it began")
+            when = "could save" if self._anchors else "began"
+            return Fate(state=RunState.CANCELLED, name="Cancelled", value=f"cancelled before it {when}")
         stuck = self.stuck()
         if stuck is not None:
             return stuck

@@ -10,14 +10,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 from ...errors import TargetError, UnreachableError
+from ..linked import Caller, Contact
 from ..ssh.pump import Pump
-from ..ssh.way import ClosedError, Destination, RefusedError
+from ..ssh.way import RefusedError
 from . import lab_manifest, lab_state, pods
 from .api import Cluster, ForbiddenError, MissingError
 from .carried import Carried
@@ -31,32 +31,21 @@ EVERY = 0.5
 """Seconds between looks at a pod that clients wait for."""
 
 
-class Way:
-    """The API server and one lab behind it, as `linked.Line` asks for."""
+class Way(Contact):
+    """The API server and one lab behind it; `uneasy` is set where the pod is not what it was."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
+        host = cluster.client.configuration.host
+        super().__init__(f"port-forward by way of {host}, namespace {cluster.namespace}")
         self.cluster = cluster
         self.name = name
-        self.closed = threading.Event()
-        self.uneasy = threading.Event()
-        """Set where the pod is not what it was."""
-        host = cluster.client.configuration.host
-        self.description = f"port-forward by way of {host}, namespace {cluster.namespace}"
         self.pump = Pump("pod-pump")
         self.dialling = ThreadPoolExecutor(DIALS, thread_name_prefix="pod-dial")
-        self._why = ""
-        self._heard = time.monotonic()
-        self._trip: float | None = None
         self._pod: tuple[Any, ...] | None = None
         self._carried: set[Carried] = set()
         self._lock = threading.Lock()
         self._seen: tuple[float, str | None] = (0.0, None)
         threading.Thread(target=self._sweep, name="pod-sweep", daemon=True).start()
-
-    @property
-    def why(self) -> str:
-        """Why it is gone, in words; empty while it is up."""
-        return self._why
 
     # -- signs of life -----------------------------------------------------------------------------------------------
 
@@ -94,23 +83,6 @@ class Way:
             self.uneasy.set()
         self._pod = found
 
-    def hear(self) -> None:
-        """The other side has said something."""
-        self._heard = time.monotonic()
-
-    def heard(self) -> float:
-        """When it last did."""
-        return self._heard
-
-    def round_trip(self) -> float | None:
-        """Seconds that the API server took for its last answer."""
-        return self._trip
-
-    def give_up(self, why: str) -> None:
-        """The way is gone."""
-        self._why = self._why or why
-        self.closed.set()
-
     def close(self) -> None:
         """Let go of everything."""
         self.give_up("it was closed")
@@ -123,17 +95,9 @@ class Way:
 
     # -- connections -------------------------------------------------------------------------------------------------
 
-    def forward(
-        self,
-        client: socket.socket,
-        to: Destination,
-        refused: Callable[[str], object],
-        lost: Callable[[], object],
-    ) -> None:
-        """Carry a connection to a port of a pod; one that is not there yet is waited for, within reason."""
-        if self.closed.is_set():
-            raise ClosedError(self._why)
-        Carried(self, client, to, refused, lost).begin()
+    def carry(self, caller: Caller) -> None:
+        """Dial for it."""
+        Carried(self, caller).begin()
 
     def carrying(self, one: Carried) -> bool:
         """Keep a connection until it ends; False where the way has."""
@@ -181,18 +145,6 @@ class Way:
 
 
 STOPPED = "the lab is stopped"
-
-
-class PodWay:
-    """What the keeper holds: there is no program of ours at the other end."""
-
-    def __init__(self, way: Way) -> None:
-        self.way = way
-        self.uneasy = way.uneasy
-
-    def close(self) -> None:
-        """Let go of everything; the lab lives on."""
-        self.way.close()
 
 
 def _fingerprint(pod: dict[str, Any] | None) -> tuple[Any, ...]:

@@ -1,22 +1,52 @@
-"""Files to and from a lab's pod, by commands of its own Python: an image need not have more than that."""
+"""Files to and from a lab in a container, by commands of its own Python: an image need not have more than that."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from ...errors import TargetError
 from ...model import Listing
-from . import streams
-from .api import Cluster
+
+if TYPE_CHECKING:
+    from ...environments.solve import Step
 
 BLOCK = 1 << 20
+PIECE = 1 << 18
+"""Bytes that are sent at once."""
 Progress = Callable[[int, int], object]
+
+
+class Command(Protocol):
+    """One that executes in a container."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Send a piece of its input; UnreachableError where the way is lost."""
+
+    def output(self) -> Iterator[bytes]:
+        """What it writes, as it comes; UnreachableError where the way is lost before it has ended."""
+
+    def result(self) -> bytes:
+        """All its output, once it has ended; TargetError with its own words where it fails."""
+
+
+def feed(command: Command, blocks: Iterator[bytes], sent: Callable[[int], object]) -> bytes:
+    """The output of a command that is given these bytes, and knows itself when it has them all."""
+    done = 0
+    for block in blocks:
+        for start in range(0, len(block), PIECE):
+            part = memoryview(block)[start : start + PIECE]
+            command.write(part)
+            done += len(part)
+            sent(done)
+    return command.result()
+
 
 LOOK = """
 import json, os, sys
@@ -87,22 +117,57 @@ out.write(seen.hexdigest().encode())
 _HEAD, _DIGEST = 16, 64
 
 
-class Files:
-    """The files of one pod, by its Python."""
+class Filing(ABC):
+    """A target whose labs are in containers: what of the Distant protocol is about files."""
 
-    def __init__(self, cluster: Cluster, pod: str, python: str, folder: str) -> None:
-        self._cluster, self._pod, self._python, self._folder = cluster, pod, python, folder
+    settings: Any
+
+    @property
+    @abstractmethod
+    def files(self) -> Files:
+        """Those of the container that runs; TargetError where none does."""
+
+    def look(self, path: str) -> Listing:
+        """What a path in the container leads to."""
+        return self.files.look(path)
+
+    def arrange(self, folders: Sequence[str], times: Mapping[str, float], remove: Sequence[str]) -> None:
+        """Make folders, set times, remove files."""
+        self.files.arrange(folders, times, remove)
+
+    def put(self, source: Path, destination: str, progress: Progress) -> None:
+        """Copy a file there, checked."""
+        self.files.put(source, destination, progress)
+
+    def get(self, source: str, destination: Path, progress: Progress) -> None:
+        """Copy a file here, checked."""
+        self.files.get(source, destination, progress)
+
+    def shell_stream(self) -> list[str]:
+        """None that rsync could speak through: images rarely have it, and files go one by one then."""
+        return ["false"]
+
+    def make_environment(self, name: str, report: Callable[[Step], object]) -> None:  # noqa: ARG002 - nothing is made
+        """An image has JupyterLab, or has it not."""
+        raise TargetError(f"`{self.settings.image}` has no JupyterLab", "take an image that has it")
+
+
+class Files:
+    """The files of one container. `begin` executes a command there, with an input or without."""
+
+    def __init__(self, begin: Callable[[Sequence[str], bool], Command], python: str, folder: str) -> None:
+        self._begin, self._python, self._folder = begin, python, folder
 
     def look(self, path: str) -> Listing:
         """What a path leads to; a relative one starts at the lab's folder."""
-        told = streams.run(self._cluster, self._pod, [self._python, "-c", LOOK, self._folder, path])
+        told = self._begin([self._python, "-c", LOOK, self._folder, path], False).result()
         return msgspec.json.decode(told, type=Listing)
 
     def arrange(self, folders: Sequence[str], times: Mapping[str, float], remove: Sequence[str]) -> None:
         """Make folders, set times, remove files."""
         asked = json.dumps({"folders": list(folders), "times": dict(times), "remove": list(remove)}).encode()
         command = [self._python, "-c", ARRANGE, str(len(asked))]
-        streams.send(self._cluster, self._pod, command, iter([asked]), lambda _: None)
+        feed(self._begin(command, True), iter([asked]), lambda _: None)
 
     def put(self, source: Path, destination: str, progress: Progress) -> None:
         """Copy a file there, in place at once."""
@@ -112,9 +177,7 @@ class Files:
         mode = status.st_mode & 0o700 or 0o600
         command = [self._python, "-c", PUT, destination, str(status.st_size), digest, str(mode)]
         try:
-            streams.send(
-                self._cluster, self._pod, command, _blocks(source), lambda done: progress(done, status.st_size)
-            )
+            feed(self._begin(command, True), _blocks(source), lambda done: progress(done, status.st_size))
         except TargetError as error:
             raise type(error)(f"`{source}` did not arrive: {error.message}", error.hint or "try again") from error
 
@@ -130,7 +193,7 @@ class Files:
             partial.unlink(missing_ok=True)
 
     def _fetch(self, source: str, file: Any, progress: Progress) -> None:
-        running = streams.Command(self._cluster, self._pod, [self._python, "-c", GET, source])
+        running = self._begin([self._python, "-c", GET, source], False)
         seen, rest, size, done = hashlib.sha256(), b"", -1, 0
         for data in running.output():
             rest += data
