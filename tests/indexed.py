@@ -62,8 +62,9 @@ class Indexed:
         job["spec"].update({key: self.spec[key] for key in _KEPT if key in self.spec})
         status = {"active": self._active, "succeeded": len(self._completed), "failed": len(self._failed)}
         written = {"completedIndexes": _written(self._completed), "failedIndexes": _written(self._failed)}
-        over = [{"type": "Failed" if self._failed else "Complete", "status": "True"}] if self.over else []
-        job["status"] = {**status, **written, "conditions": [*(job["status"].get("conditions") or ()), *over]}
+        over = {"type": "Failed" if self._failed or self.stopped else "Complete", "status": "True"}
+        why = {"reason": "DeadlineExceeded"} if self.stopped else {}
+        job["status"] = {**status, **written, "conditions": [{**over, **why}] if self.over or self.stopped else []}
         return job
 
     @property
@@ -74,7 +75,8 @@ class Indexed:
     def step(self, job: Object) -> None:
         """See to the pods, once."""
         found = {pod["metadata"]["uid"]: pod for pod in self._pods()}
-        if pods.condition(job, "Failed"):  # it has used up its time
+        limit = job["spec"].get("activeDeadlineSeconds")
+        if limit and pods.age(job["metadata"]["creationTimestamp"]) > limit:
             for pod in found.values():
                 self._delete(pod)
             self.stopped, self._active = True, 0

@@ -49,7 +49,8 @@ def test_one_login_serves_it_and_its_second_factor_is_asked_once(
     pane.shows("32 110", "/dev/pts/")
     pane.tmux("resize-window", "-t", pane.name, "-x", "90", "-y", "20")
     wait_for(lambda: (line(pane, "clear; stty size"), "20 90" in pane.text())[1])
-    line(pane, "sleep 1000")
+    line(pane, "sh -c 'echo it has $((1 + 0)) process; sleep 1000'")  # before that ^C would find the shell alone
+    pane.shows("it has 1 process")
     pane.press("C-c")
     line(pane, "exit 7")
     pane.shows("ended with 7")

@@ -53,6 +53,10 @@ class Alone:
         del job
         return ""
 
+    def blamed(self, job: Object) -> Object | None:
+        """The Job, where its end explains the run's."""
+        return job
+
     def late(self, job: Object, patience: float) -> bool:
         """Whether the Job has made no pod for the run for too many seconds."""
         return pods.age(job["metadata"]["creationTimestamp"]) > patience

@@ -138,8 +138,7 @@ def memory(pod: Object) -> str:
 def of_job(job: Object | None, pods: Sequence[Object]) -> Fate:
     """How a run ended whose pods cannot say."""
     failed = condition(job or {}, "Failed")
-    by_itself = bool(pods) and over(pods[-1]) and not deleted(pods[-1])
-    if failed.get("reason") == "DeadlineExceeded" and not by_itself:
+    if failed.get("reason") == "DeadlineExceeded":
         return Fate(state=RunState.TIMED_OUT, name="DeadlineExceeded", value="the job ran longer than it may")
     if pods:
         return hopeless(pods[-1]) or ended(pods[-1])

@@ -81,6 +81,10 @@ class Point(Alone):
         full = int(job.get("status", {}).get("active") or 0) >= at_once
         return f"its turn has not come, {at_once} at a time" if full else ""
 
+    def blamed(self, job: Object) -> Object | None:
+        """Never the Job: it ends early only where nothing was to come of it any more."""
+        return {**job, "status": {}}
+
     def late(self, job: Object, patience: float) -> bool:
         """Whether the Job has made no pod at all for too many seconds; after the first, each waits for its turn."""
         made = any(job.get("status", {}).get(key) for key in ("active", "succeeded", "failed"))

@@ -247,7 +247,7 @@ class Watch:
         if self.pod is None and self.job is not None and not self.settled:
             why = self.pending() or "the cluster makes no pod"
             return Fate(state=RunState.FAILED, name="NotStarted", value=why)
-        return pods.of_job(self.job, self.pods)
+        return pods.of_job(self.holder.blamed(self.job) if self.job else None, self.pods)
 
 
 def main_runs(pod: Object) -> bool:
