@@ -12,9 +12,21 @@ from jupyterctl.model import Run, RunOptions
 from tests.conda_channel import conda_environment  # noqa: F401 - a fixture
 from tests.conftest import notebook
 
-from . import places
+from . import places, server_ground
 
 PLACES = ["local-venv", "local-conda", *places.TRANSPORTS, "docker", "pods"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is the same at a place and its variant."""
+    same = [item for item in items if isinstance(item, pytest.Function) and _same(item)]
+    config.hook.pytest_deselected(items=same)
+    items[:] = [item for item in items if item not in same]
+
+
+def _same(item: pytest.Function) -> bool:
+    where = item.callspec.params.get("place") if hasattr(item, "callspec") else None
+    return where in server_ground.VARIANTS and item.originalname not in server_ground.MAY_DIFFER
 
 
 @pytest.fixture(params=PLACES)

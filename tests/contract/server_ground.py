@@ -31,6 +31,21 @@ PLACES: dict[str, places.ServerPlace] = {
     "docker-elsewhere": places.EngineElsewhere(),
     "kubernetes": PodServers(),
 }
+VARIANTS = {"local-screen", "docker-elsewhere"}
+"""Places that are others in all but what holds a lab, or what leads to it: only what may differ is tried there."""
+MAY_DIFFER = {
+    "test_a_start_goes_step_by_step",
+    "test_starts_at_once_make_one_server",
+    "test_a_second_state_directory_finds_it",
+    "test_address_and_token_are_kept_over_a_restart",
+    "test_a_killed_server_comes_back_at_its_address",
+    "test_a_start_whose_tool_is_killed_goes_on",
+    "test_the_token_is_nowhere_to_be_seen",
+    "test_a_stop_ends_what_does_not_listen",
+    "test_a_start_that_fails_shows_the_log",
+    "test_the_log_is_followed",
+    "test_a_shell_has_the_environment",
+}
 COUNT = "import time\nfor _ in range(6000):\n    time.sleep(0.1)"
 
 
