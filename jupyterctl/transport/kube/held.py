@@ -80,10 +80,14 @@ class Alone:
         self._delete_pods()
 
     def await_end(self) -> None:
-        """Wait until no pod runs, though not for ever."""
+        """Wait until nothing is left of its pods, though not for ever."""
         deadline = time.monotonic() + KILL_SECONDS
-        while time.monotonic() < deadline and not all(map(pods.over, self.found(anew=True)[1])):
+        while time.monotonic() < deadline and any(map(self.stays, self.found(anew=True)[1])):
             time.sleep(POLL_SECONDS)
+
+    def stays(self, pod: Object) -> bool:
+        """Whether something of a pod is left after `end`: all of it goes."""
+        return bool(pod)
 
     def remove(self) -> bool:
         """Remove all that is left of the run; whether nothing is left of its Job either."""

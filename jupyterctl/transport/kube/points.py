@@ -112,6 +112,10 @@ class Point(Alone):
         if job is None or known or not self.withheld(job):
             self._leave(CANCELLED)
 
+    def stays(self, pod: Object) -> bool:
+        """Those that are over keep what they have said."""
+        return not pods.over(pod)
+
     def withhold(self, indexes: Sequence[int]) -> None:
         """Let those of these indexes come to nothing that have no pod, nor had one."""
         job, begun = self._sweep().look(self.cluster, self.name, self._selector, anew=True)
