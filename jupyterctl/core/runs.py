@@ -87,12 +87,17 @@ def _handed_over(store: Store, run: Run, handle: dict[str, str]) -> Run:
 def _submission(run: Run) -> None:
     """Keep in the run's record where it is handed to."""
     records.keep(run)
-    records.submitted(run, {**run.handle, "with": run.plan.place if run.plan else ""})
+    records.submitted(run, {**run.handle, "with": plan_of(run).place})
 
 
 def load(run: Run, secrets: dict[str, str]) -> target.Load:
     """A run with what goes along, and where it is to run."""
-    return run, bundle(run, secrets), run.plan or Plan(place="", reason="")
+    return run, bundle(run, secrets), plan_of(run)
+
+
+def plan_of(run: Run) -> Plan:
+    """Where a run is to be executed; empty where that is not known."""
+    return run.plan or Plan(place="", reason="")
 
 
 def _reason(error: BaseException) -> str:
@@ -138,11 +143,11 @@ def rehearse(made: Sequence[Run], notebook: Path, at_once: int) -> str:
     there = target_of(made[0])
     files = {records.INPUT: notebook, remote.RUNNER: runner()}
     files |= {f"files/{name}": Path(path) for name, path in made[0].files.items()}
-    loads = [(run, Bundle(files=files, task=run.task), run.plan or Plan(place="", reason="")) for run in made]
+    loads = [(run, Bundle(files=files, task=run.task), plan_of(run)) for run in made]
     if len(made) > 1 and isinstance(there, target.Gathering) and (together := there.gathered(loads, at_once)):
         return together
     if isinstance(there, target.Rehearsing):
-        return "".join(there.manifest(*load) for load in loads)
+        return "".join(there.manifest(*each) for each in loads)
     import yaml
 
     said = [_said(run) for run in made]
@@ -151,7 +156,7 @@ def rehearse(made: Sequence[Run], notebook: Path, at_once: int) -> str:
 
 def _said(run: Run) -> dict[str, Json]:
     """A run in words, for a place that makes no objects of it."""
-    plan = run.plan or Plan(place="", reason="")
+    plan = plan_of(run)
     said: dict[str, Json] = {
         "run": run.id,
         "notebook": run.notebook,

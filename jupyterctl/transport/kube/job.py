@@ -32,12 +32,15 @@ SAVE_SECONDS = 30.0
 """What a run whose time is over has to save its notebook."""
 STEPS = f"{contained.ROOT}/head"
 
-BOOT = f"""
+UNPACK = f"""
 import glob, io, os, sys, tarfile
 data = b"".join(open(piece, "rb").read() for piece in sorted(glob.glob("{STEPS}/piece-*")))
 tarfile.open(fileobj=io.BytesIO(data)).extractall("{contained.RUN}")
+"""
+BECOME = f"""
 os.execv(sys.executable, [sys.executable, "{contained.RUN}/runner.pyz", "contained"])
 """
+BOOT = UNPACK + BECOME
 """The pod's command: it puts the pieces together, and becomes the run's first process."""
 
 

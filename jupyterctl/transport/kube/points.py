@@ -113,7 +113,7 @@ class Point(Alone):
             self._leave(CANCELLED)
 
     def stays(self, pod: Object) -> bool:
-        """Those that are over keep what they have said."""
+        """Those that are over stay, with what they have said."""
         return not pods.over(pod)
 
     def withhold(self, indexes: Sequence[int]) -> None:

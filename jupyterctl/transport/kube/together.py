@@ -28,19 +28,20 @@ NOTES_BYTES, NOTE_BYTES, RETRY_BYTES = 200_000, 150, 700
 """Room in the annotations of a Job (256 KiB), and what is noted there of an index, and of each retry of it, at most."""
 LEFT_OUT = 4
 """Exit code of a run that was cancelled."""
-BOOT = f"""
-import glob, io, os, shutil, sys, tarfile
+LEAVE = f"""
+import os, sys
 index = os.environ["JOB_COMPLETION_INDEX"]
 if os.path.exists("{job.STEPS}/{CANCELLED}-" + index):
     sys.exit({LEFT_OUT})
-data = b"".join(open(piece, "rb").read() for piece in sorted(glob.glob("{job.STEPS}/piece-*")))
-tarfile.open(fileobj=io.BytesIO(data)).extractall("{contained.RUN}")
+"""
+CHOOSE = f"""
+import shutil
 points = "{contained.RUN}/{POINTS}"
 for name in os.listdir(points + "/" + index):
     os.replace(points + "/" + index + "/" + name, "{contained.RUN}/" + name)
 shutil.rmtree(points)
-os.execv(sys.executable, [sys.executable, "{contained.RUN}/{RUNNER}", "contained"])
 """
+BOOT = LEAVE + job.UNPACK + CHOOSE + job.BECOME
 """The command of the pods: each puts the pieces together and keeps what is its own."""
 
 Member = tuple[Run, Bundle, Plan]
@@ -60,25 +61,28 @@ class Together(Runs):
 
         None where the cluster makes no Indexed Jobs in which each index has its own retries, or not all fits into one.
         """
-        first = runs[0][0]
+        sweep, handle = str(runs[0][0].sweep), runs[0][0].handle
         with tempfile.TemporaryDirectory() as folder:
             luggage = self._pack(runs, Path(folder))
-            if not self._fits(luggage, runs) or not self._makes(self._manifest(runs, at_once, len(luggage.pieces))):
-                return None
-            if luggage.later is not None:
-                storage.put(luggage.later, job.body_in_storage(str(first.sweep), self.settings))
-        secrets = job.secrets(self._called(first, len(luggage.pieces)), luggage.pieces)
-        manifest = self._manifest(runs, at_once, len(luggage.pieces))
-        return partial(self._create, first.handle, secrets, manifest)
+            objects = self._objects(runs, at_once, luggage)
+            if objects is not None and luggage.later is not None:
+                storage.put(luggage.later, job.body_in_storage(sweep, self.settings))
+        return partial(self._create, handle, *objects) if objects is not None else None
 
     def gathered(self, runs: Sequence[Member], at_once: int) -> str | None:
         """The same objects as YAML; secrets' contents are left out."""
         with tempfile.TemporaryDirectory() as folder:
-            luggage = self._pack(runs, Path(folder))
+            objects = self._objects(runs, at_once, self._pack(runs, Path(folder)))
+        return self._shown(*objects) if objects is not None else None
+
+    def _objects(
+        self, runs: Sequence[Member], at_once: int, luggage: job.Luggage
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]] | None:
+        """The Secrets and the Job, where the cluster makes it."""
         manifest = self._manifest(runs, at_once, len(luggage.pieces))
         if not self._fits(luggage, runs) or not self._makes(manifest):
             return None
-        return self._shown(job.secrets(self._called(runs[0][0], len(luggage.pieces)), luggage.pieces), manifest)
+        return job.secrets(self._called(runs[0][0], len(luggage.pieces)), luggage.pieces), manifest
 
     def _fits(self, luggage: job.Luggage, runs: Sequence[Member]) -> bool:
         """Whether one Job can have all of it, in its Secrets and its annotations."""
