@@ -17,7 +17,7 @@ from msgspec import structs
 
 from .. import __version__, paths, remote, target
 from ..errors import JupyterctlError, NotFoundError, TargetError, UnreachableError, UsageError
-from ..model import Bundle, Event, Json, Plan, Profile, Run, RunError, RunState, now
+from ..model import Bundle, Event, Plan, Profile, Run, RunError, RunState, now
 from ..store import Store
 from ..target import Target
 from . import journal, prepare, records, results
@@ -136,39 +136,6 @@ def target_of(run: Run) -> Target:
     kind = target.load(run.kind)
     settings = msgspec.convert(run.settings, kind.Settings)
     return kind.create(Profile(name=run.target, kind=run.kind, settings=settings))
-
-
-def rehearse(made: Sequence[Run], notebook: Path, at_once: int) -> str:
-    """What submitting these runs would do, as YAML; nothing is made, and no secret is asked for."""
-    there = target_of(made[0])
-    files = {records.INPUT: notebook, remote.RUNNER: runner()}
-    files |= {f"files/{name}": Path(path) for name, path in made[0].files.items()}
-    loads = [(run, Bundle(files=files, task=run.task), plan_of(run)) for run in made]
-    if len(made) > 1 and isinstance(there, target.Gathering) and (together := there.gathered(loads, at_once)):
-        return together
-    if isinstance(there, target.Rehearsing):
-        return "".join(there.manifest(*each) for each in loads)
-    import yaml
-
-    said = [_said(run) for run in made]
-    return yaml.safe_dump_all(said, sort_keys=False, allow_unicode=True)
-
-
-def _said(run: Run) -> dict[str, Json]:
-    """A run in words, for a place that makes no objects of it."""
-    plan = plan_of(run)
-    said: dict[str, Json] = {
-        "run": run.id,
-        "notebook": run.notebook,
-        "target": run.target,
-        "place": plan.place,
-        "reason": plan.reason,
-        "parameters": dict(run.parameters),
-        "secrets": dict(run.secrets),
-        "files": list(run.files),
-        "output": run.output,
-    }
-    return {key: value for key, value in said.items() if value}
 
 
 # -- taking in what happened -------------------------------------------------------------------------------------------

@@ -440,10 +440,10 @@ class Session:
 
     def rehearse(self, prepared: Prepared, sweeps: Sequence[str] = (), jobs: int = 1) -> str:
         """What running it would make at the target, or the runs of a grid, as YAML; nothing is made."""
-        from . import prepare, runs, sweep
+        from . import prepare, rehearsal, sweep
 
         made = sweep.points(prepared, sweeps) if sweeps else [prepare.run_of(prepared, prepared.request.given)]
-        return runs.rehearse(made, prepared.notebook.path, jobs)
+        return rehearsal.rehearse(made, prepared.notebook.path, jobs)
 
     def submit(self, run: Run) -> Run:
         """Start a run at its target, detached."""
