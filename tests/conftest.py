@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 COMMAND = Path(sys.executable).with_name("jupyterctl")
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a test waits for what must come."""
 
 

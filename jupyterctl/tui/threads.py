@@ -45,13 +45,20 @@ class Threads(Executor):
     def _work(self) -> None:
         while True:
             future, job = self._jobs.get()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(job())
-                except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
-                    future.set_exception(error)
+            if not future.set_running_or_notify_cancel():
+                self._idle.release()
+                continue
+            try:
+                result = job()
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                tell: Callable[[], None] = partial(future.set_exception, error)
+            else:
+                tell = partial(future.set_result, result)
+                del result
             del future, job
-            self._idle.release()
+            self._idle.release()  # before who asked hears of it, and asks again
+            tell()
+            del tell
 
 
 class Sessions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +14,7 @@ import websocket
 from jupyterctl.core.session import Session
 from jupyterctl.core.status import Status
 from jupyterctl.transport.kube import doctor, lab_manifest
+from jupyterctl.transport.kube.carried import WAIT_SECONDS
 from tests.cluster import ADMIN, Space
 from tests.conftest import PATIENCE
 
@@ -52,14 +54,24 @@ class Lab:
         return self.session.server_url(NAME)
 
     def get(self, path: str = "/api/status", method: str = "GET") -> Any:
-        """What it answers through its link, to who waits for it."""
+        """What it answers through its link, to who waits for it.
+
+        Nobody is turned away before the time that a client waits for a pod; who is comes again, as told.
+        """
         address = self.session.store.kept(NAME)[NAME].address
-        connection = http.client.HTTPConnection(urlsplit(address.url).netloc, timeout=PATIENCE)
-        connection.request(method, path, headers={"Authorization": f"token {address.token}"})
-        answer = connection.getresponse()
-        data = answer.read()
-        assert answer.status < 300, data
-        return json.loads(data)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            asked = time.monotonic()
+            connection = http.client.HTTPConnection(urlsplit(address.url).netloc, timeout=PATIENCE)
+            connection.request(method, path, headers={"Authorization": f"token {address.token}"})
+            answer = connection.getresponse()
+            data = answer.read()
+            if answer.status < 300:
+                return json.loads(data)
+            waited = time.monotonic() - asked
+            assert answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE, data
+            assert waited > WAIT_SECONDS - 1, data
+            assert time.monotonic() < deadline, data
 
     def channel(self) -> websocket.WebSocket:
         """A websocket to a kernel that it starts."""
