@@ -21,6 +21,8 @@ COMMAND = Path(sys.executable).with_name("jupyterctl")
 PATIENCE = 120.0
 """Seconds that a test waits for what must come."""
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # programs that are tried keep their bytecode, as they do for people
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

@@ -14,6 +14,7 @@ from tests.faults.machine import Machine
 from tests.faults.near import Near
 
 from .lines import temporary
+from .timing import NOT_OURS
 
 
 @contextmanager
@@ -24,7 +25,8 @@ def somebody() -> Iterator[Near]:
         home = folder / "n/home"
         home.mkdir(parents=True)
         os.environ |= {"JUPYTERCTL_HOME": str(home), "HOME": str(home.parent)}
-        os.environ.pop("SSH_AUTH_SOCK", None)
+        for variable in ("SSH_AUTH_SOCK", *NOT_OURS):
+            os.environ.pop(variable, None)
         (folder / "m").mkdir()
         machine = Machine(folder / "m")
         try:

@@ -20,6 +20,8 @@ BIN = Path(sys.executable).parent
 JUPYTERCTL, PAPERMILL = str(BIN / "jupyterctl"), str(BIN / "papermill")
 QUICK = 1
 """Pairs of a quick run: enough to see that the benchmark works, too few to believe."""
+NOT_OURS = ("TMUX", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+"""Variables that neither side gets; without bytecode, what lies in a checkout would be compiled at every start."""
 
 Argv = Sequence[str]
 
@@ -62,7 +64,7 @@ def ground() -> Iterator[Ground]:
         folder = Path(name)
         (folder / "tmux").mkdir(mode=0o700)
         own = {"JUPYTERCTL_HOME": str(folder / "home"), "TMUX_TMPDIR": str(folder / "tmux")}
-        others = {name: value for name, value in os.environ.items() if name not in ("TMUX", "VIRTUAL_ENV")}
+        others = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
         made = Ground(folder, {**others, **own})
         try:
             yield made
