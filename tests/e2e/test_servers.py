@@ -55,6 +55,7 @@ def busy_kernel(cli: Cli, tmp_path: Path) -> str:
     client.start_channels()
     client.wait_for_ready(timeout=60)
     client.execute("import time\ntime.sleep(600)")
+    wait_for(lambda: client.get_iopub_msg(timeout=60)["msg_type"] == "execute_input")  # what is not sent yet, it forgets
     client.stop_channels()
     wait_for(lambda: running(cli)["health"]["kernels"]["busy"] == 1)
     return kernel
