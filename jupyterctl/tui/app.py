@@ -44,6 +44,8 @@ ASK_SECONDS = 1.0
 """Between questions to a place about its live runs."""
 SWITCH_SECONDS = 0.001
 """How long a thread that waits for an answer may keep the screen waiting."""
+NOTICE_SECONDS = 20.0
+"""How long the person is told what to do elsewhere."""
 STATUS_SECONDS = 2.0
 """Between looks at all servers; looking takes at most a tenth of the time."""
 
@@ -241,9 +243,15 @@ class Dashboard(App[None]):
 
         self.push_screen(Failure(error))
 
-    def say(self, message: str, *, severity: Literal["information", "warning", "error"] = "information") -> None:
+    def say(
+        self,
+        message: str,
+        *,
+        severity: Literal["information", "warning", "error"] = "information",
+        seconds: float | None = None,
+    ) -> None:
         """A message that goes away by itself."""
-        self.notify(self.glyphs.draw(message), severity=severity, markup=False)
+        self.notify(self.glyphs.draw(message), severity=severity, timeout=seconds, markup=False)
 
     def follow(self, kind: str, name: str) -> None:
         """Show the log of a server or a run."""
@@ -340,6 +348,9 @@ def all_servers(session: Session) -> list[Status]:
 
 def _ask_person(board: Dashboard, question: Question) -> str | None:
     """Put a question from a thread; None where the person declines."""
+    if question.kind == "notice":
+        board.call_from_thread(board.say, question.text, severity="warning", seconds=NOTICE_SECONDS)
+        return ""
     from .screens.dialogs import Answer
 
     answered: SimpleQueue[str | None] = SimpleQueue()

@@ -78,9 +78,11 @@ def test_a_security_key_is_asked_to_be_touched_and_waited_for(
     monkeypatch.setattr(master, "CONNECT_SECONDS", 1.0)
     with_security_key(site, security_key)
     told: list[Way] = []
-    thread = threading.Thread(target=lambda: told.append(opened(site)), daemon=True)
+    person = Person()
+    thread = threading.Thread(target=lambda: told.append(opened(site, person)), daemon=True)
     thread.start()
-    wait_for(lambda: any("Confirm user presence for key" in detail for _, detail in site.phases))
+    wait_for(lambda: person.kinds == ["notice"])
+    assert "Confirm user presence for key" in person.asked[0].text
     began = time.monotonic()
     wait_for(lambda: time.monotonic() - began > 2.5)
     assert thread.is_alive()
@@ -94,7 +96,7 @@ def test_a_security_keys_pin_is_asked_for(site: Site, security_key: SecurityKey)
     security_key.touch()
     person = Person(prompt=[PIN])
     assert says(opened(site, person)) == "here\n"
-    (question,) = person.asked
+    question = person.asked[0]
     assert "PIN" in question.text
     assert question.secret
 

@@ -51,7 +51,7 @@ def open_master(route: Route, asker: Asker, report: Report) -> OpenSSHWay:
         master.listen()
         master.pump.watch(listener, READ, lambda _events: _accept(listener, questions))
         report("authenticate", route.login)
-        _await(master, route, asker, questions, report)
+        _await(master, route, asker, questions)
         asker.all_right()
     except BaseException:
         master.close()
@@ -63,9 +63,7 @@ def open_master(route: Route, asker: Asker, report: Report) -> OpenSSHWay:
     return OpenSSHWay(master, f"{route.user}@{route.address}{by}, by the ssh program")
 
 
-def _await(
-    master: Master, route: Route, asker: Asker, came: queue.SimpleQueue[socket.socket | bytes], report: Report
-) -> None:
+def _await(master: Master, route: Route, asker: Asker, came: queue.SimpleQueue[socket.socket | bytes]) -> None:
     """Wait for the login to be done, put its questions meanwhile, and pass on what it tells."""
     limit = (route.connect_timeout or CONNECT_SECONDS) + LOGIN_SECONDS * (1 + len(route.proxy_jump))
     deadline, heard = time.monotonic() + limit, b""
@@ -78,8 +76,6 @@ def _await(
             told = _put(event, route, asker, master)
             if asker.unanswered is not None:
                 raise nobody(asker.unanswered, route)
-            if told:
-                report("authenticate", told)
             deadline = time.monotonic() + (TOUCH_SECONDS if told else limit)
         elif not event:
             raise failure(master.said, route)
@@ -190,8 +186,8 @@ def _accept(listener: socket.socket, came: queue.SimpleQueue[socket.socket | byt
         came.put(listener.accept()[0])
 
 
-def _put(connection: socket.socket, route: Route, asker: Asker, master: Master) -> str:
-    """One question of the program, to the person and back; what it says where it only tells something.
+def _put(connection: socket.socket, route: Route, asker: Asker, master: Master) -> bool:
+    """One question of the program, to the person and back; whether it only told them to do something.
 
     Where nobody answers the program is ended first: it would send an empty answer, which counts as a wrong one.
     """
@@ -200,17 +196,18 @@ def _put(connection: socket.socket, route: Route, asker: Asker, master: Master) 
         with connection.makefile("rb") as lines:
             asked = json.loads(lines.readline())
         if asked["hint"] == "none":
-            return plain(str(asked["text"])).strip()
+            asker.tell(Question(kind="notice", text=plain(str(asked["text"])).strip(), secret=False, about=route.login))
+            return True
         question = _question(str(asked["text"]), route)
         answer = _answer(question, asker)
         if answer is None:
             master.process.kill()
             master.process.wait()
-            return ""
+            return False
         if question.kind == "host-key":
             answer = "yes" if answer.strip().lower() in {"yes", "y"} else "no"
         connection.sendall(json.dumps(answer).encode())
-    return ""
+    return False
 
 
 def _answer(question: Question, asker: Asker) -> str | None:
