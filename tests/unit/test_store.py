@@ -72,6 +72,34 @@ def test_ten_processes_open_a_new_store_at_once() -> None:
     assert [opener.exitcode for opener in openers] == [0] * WRITERS
 
 
+def look() -> None:
+    """What a command does in a process of its own: open the store, read it, end."""
+    assert Store().run("aaaa-00")
+
+
+@pytest.mark.parametrize("others", [1, 3])
+def test_what_a_long_lived_process_keeps_is_seen_by_those_that_come_and_go(others: int) -> None:
+    first = Store()
+    first.add(run("aaaa-00"))
+    stores = [first, *(Store() for _ in range(others))]
+    context = multiprocessing.get_context("spawn")
+    for _ in range(2):
+        short = context.Process(target=look)
+        short.start()
+        short.join(60)
+        assert short.exitcode == 0
+        assert Path(f"{first.file}-wal").exists(), "the process that ended took itself for the last one"
+    for number, store in enumerate(stores):
+        store.add(run(f"bbbb-{number:02}"))
+    with context.Pool(1) as later:
+        assert len(later.apply(ids)) == len(stores) + 1
+
+
+def ids() -> list[str]:
+    """The ids that another process finds."""
+    return [run.id for run in Store().runs()]
+
+
 def test_a_change_that_fails_changes_nothing() -> None:
     store = Store()
     store.add(run("a-00"))
