@@ -17,7 +17,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from weakref import WeakSet
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.markup import escape
@@ -122,6 +124,8 @@ class Dashboard(App[None]):
         self.look_again = Event()
         """Set where servers are to be looked at at once."""
         self._asking: set[str] = set()
+        self._settled: WeakSet[Screen[Any]] = WeakSet()
+        """Screens that have chosen which of their widgets has the keys."""
         themes.register(self)
         for captured in (self._capture_stdout, self._capture_stderr):
             captured.encoding = "utf-8"  # type: ignore[attr-defined]  # libtmux asks for it when it is imported
@@ -262,6 +266,24 @@ class Dashboard(App[None]):
         self.switch_mode("doctor")
 
     # -- keys ----------------------------------------------------------------------------------------------------
+
+    def on_key(self, event: events.Key) -> None:
+        """Hand on what was typed ahead: a slow line delivers several keys at once, all to what had the keys before.
+
+        A letter goes to the line that was opened meanwhile, and a new screen gets its keys once it is there.
+        """
+        from textual.widgets import Input
+
+        key, screen = events.Key(event.key, event.character), self.screen
+        if isinstance(self.focused, Input) and event.is_printable:
+            self.focused.post_message(key)
+        elif self.focused is None and screen not in self._settled:
+            event.prevent_default()
+            screen.call_later(self._settle, screen, key)
+
+    def _settle(self, screen: Screen[Any], key: events.Key) -> None:
+        self._settled.add(screen)
+        self.post_message(key)
 
     def delay_update(self, delay: float = 0.0) -> None:
         """Another mode is drawn at once; Textual would hold its first frame back for 50 ms."""
