@@ -66,8 +66,12 @@ def _patiently(server: Server, *command: str) -> tmux_cmd:
 
 
 def shell_command(session: str, command: list[str], directory: str) -> list[str]:
-    """Open a window with that command in a session, and show the session to the person."""
-    show = ["switch-client"] if os.environ.get("TMUX") else ["attach-session"]
+    """Open a window with that command in a session, and show the session to the person until the command ends.
+
+    Left where they are they would stand before the lab itself then, which ends by a ^C.
+    """
+    inside = bool(os.environ.get("TMUX"))
+    show, leave = ("switch-client", "switch-client -l") if inside else ("attach-session", "detach-client")
     return [
         "tmux",
         "new-window",
@@ -75,9 +79,9 @@ def shell_command(session: str, command: list[str], directory: str) -> list[str]
         f"={session}:",
         "-c",
         directory,
-        shlex.join(command),
+        f"{shlex.join(command)}; tmux {leave}",
         ";",
-        *show,
+        show,
         "-t",
         f"={session}:",
     ]
