@@ -168,9 +168,10 @@ def logs(*, name: str | None, follow_it: bool, runner: bool, as_json: bool) -> N
         return
     if not follow_it:
         run = session.run(run.id)
-    for _, event in session.follow(run) if follow_it else ((run, event) for event in session.events(run)):
-        if event is not None and event["event"] == "output":
-            output.record({"run": run.id, **event}) if as_json else output.text(printed(event))
+    with output.until_interrupted():
+        for _, event in session.follow(run) if follow_it else ((run, event) for event in session.events(run)):
+            if event is not None and event["event"] == "output":
+                output.record({"run": run.id, **event}) if as_json else output.text(printed(event))
 
 
 @runs.command()
