@@ -46,6 +46,8 @@ ASK_SECONDS = 1.0
 """Between questions to a place about its live runs."""
 SWITCH_SECONDS = 0.001
 """How long a thread that waits for an answer may keep the screen waiting."""
+SCROLLING = {"j": "down", "k": "up", "g": "home", "G": "end"}
+"""What letters do in all that is read; tables have them for their own."""
 STATUS_SECONDS = 2.0
 """Between looks at all servers; looking takes at most a tenth of the time."""
 
@@ -92,6 +94,7 @@ class Dashboard(App[None]):
         *actions.bindings("app"),
         *(Binding(key, f"mode('{mode}')", mode, id=f"mode.{mode}") for mode, key in actions.MODES.items()),
         Binding("escape", "back", "back", show=False),
+        *(Binding(key, f"scroll('{to}')", show=False) for key, to in SCROLLING.items()),
     ]
 
     def __init__(self, make: Callable[[], Session] = Session) -> None:
@@ -115,6 +118,8 @@ class Dashboard(App[None]):
         """Server to the steps of its start."""
         self.source: tuple[str, str] | None = None
         """What the log shows: `server` or `run`, and its name."""
+        self.came_from = ""
+        """The mode that the log was opened from."""
         self.wanted_server = ""
         """The server to put the cursor on once it is in the list."""
         self.wanted_run = ""
@@ -250,8 +255,8 @@ class Dashboard(App[None]):
         self.notify(self.glyphs.draw(message), severity=severity, markup=False)
 
     def follow(self, kind: str, name: str) -> None:
-        """Show the log of a server or a run."""
-        self.source = (kind, name)
+        """Show the log of a server or a run; escape leads back."""
+        self.source, self.came_from = (kind, name), self.current_mode
         self.switch_mode("logs")
 
     def go_to_run(self, name: str) -> None:
@@ -307,6 +312,11 @@ class Dashboard(App[None]):
         """Leave what lies over the mode."""
         if len(self.screen_stack) > 1:
             self.pop_screen()
+
+    def action_scroll(self, to: str) -> None:
+        """Move in what has the keys."""
+        if self.focused is not None:
+            getattr(self.focused, f"scroll_{to}")(animate=False)
 
     def action_do(self, name: str) -> None:
         """An action that every screen has."""
