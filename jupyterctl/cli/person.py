@@ -11,10 +11,13 @@ from . import ask, diagnostics
 
 def answer(question: Question) -> str | None:
     """What the person types; None where nobody is there. A host key is accepted by the word yes alone."""
+    text = printable(question.text).rstrip()
+    if question.kind == "notice":
+        diagnostics.info(text)
+        return ""
     if not ask.someone():
         return None
     diagnostics.clear()
-    text = printable(question.text).rstrip()
     if question.kind == "host-key":
         return "yes" if click.confirm(text, default=False, err=True) else None
     suffix = " " if text.endswith((":", "?")) else ": "

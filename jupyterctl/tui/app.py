@@ -17,10 +17,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from weakref import WeakSet
 
-from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.markup import escape
 from textual.screen import Screen
@@ -32,6 +30,7 @@ from ..targets import DEFAULT
 from ..transport import asking
 from . import actions, preferences, themes
 from .glyphs import Glyphs, ascii_wanted
+from .keys import Keys
 from .threads import Sessions
 
 if TYPE_CHECKING:
@@ -46,8 +45,8 @@ ASK_SECONDS = 1.0
 """Between questions to a place about its live runs."""
 SWITCH_SECONDS = 0.001
 """How long a thread that waits for an answer may keep the screen waiting."""
-SCROLLING = {"j": "down", "k": "up", "g": "home", "G": "end"}
-"""What letters do in all that is read; tables have them for their own."""
+NOTICE_SECONDS = 20.0
+"""How long the person is told what to do elsewhere."""
 STATUS_SECONDS = 2.0
 """Between looks at all servers; looking takes at most a tenth of the time."""
 
@@ -76,7 +75,7 @@ def _doctor() -> Screen[Any]:
     return Doctor()
 
 
-class Dashboard(App[None]):
+class Dashboard(Keys):
     """The whole dashboard over the sessions that `make` makes."""
 
     TITLE = "jupyterctl"
@@ -94,7 +93,6 @@ class Dashboard(App[None]):
         *actions.bindings("app"),
         *(Binding(key, f"mode('{mode}')", mode, id=f"mode.{mode}") for mode, key in actions.MODES.items()),
         Binding("escape", "back", "back", show=False),
-        *(Binding(key, f"scroll('{to}')", show=False) for key, to in SCROLLING.items()),
     ]
 
     def __init__(self, make: Callable[[], Session] = Session) -> None:
@@ -129,8 +127,6 @@ class Dashboard(App[None]):
         self.look_again = Event()
         """Set where servers are to be looked at at once."""
         self._asking: set[str] = set()
-        self._settled: WeakSet[Screen[Any]] = WeakSet()
-        """Screens that have chosen which of their widgets has the keys."""
         themes.register(self)
         for captured in (self._capture_stdout, self._capture_stderr):
             captured.encoding = "utf-8"  # type: ignore[attr-defined]  # libtmux asks for it when it is imported
@@ -250,9 +246,15 @@ class Dashboard(App[None]):
 
         self.push_screen(Failure(error))
 
-    def say(self, message: str, *, severity: Literal["information", "warning", "error"] = "information") -> None:
+    def say(
+        self,
+        message: str,
+        *,
+        severity: Literal["information", "warning", "error"] = "information",
+        seconds: float | None = None,
+    ) -> None:
         """A message that goes away by itself."""
-        self.notify(self.glyphs.draw(message), severity=severity, markup=False)
+        self.notify(self.glyphs.draw(message), severity=severity, timeout=seconds, markup=False)
 
     def follow(self, kind: str, name: str) -> None:
         """Show the log of a server or a run; escape leads back."""
@@ -271,24 +273,6 @@ class Dashboard(App[None]):
         self.switch_mode("doctor")
 
     # -- keys ----------------------------------------------------------------------------------------------------
-
-    def on_key(self, event: events.Key) -> None:
-        """Hand on what was typed ahead: a slow line delivers several keys at once, all to what had the keys before.
-
-        A letter goes to the line that was opened meanwhile, and a new screen gets its keys once it is there.
-        """
-        from textual.widgets import Input
-
-        key, screen = events.Key(event.key, event.character), self.screen
-        if isinstance(self.focused, Input) and event.is_printable:
-            self.focused.post_message(key)
-        elif self.focused is None and screen not in self._settled:
-            event.prevent_default()
-            screen.call_later(self._settle, screen, key)
-
-    def _settle(self, screen: Screen[Any], key: events.Key) -> None:
-        self._settled.add(screen)
-        self.post_message(key)
 
     def delay_update(self, delay: float = 0.0) -> None:
         """Another mode is drawn at once; Textual would hold its first frame back for 50 ms."""
@@ -312,11 +296,6 @@ class Dashboard(App[None]):
         """Leave what lies over the mode."""
         if len(self.screen_stack) > 1:
             self.pop_screen()
-
-    def action_scroll(self, to: str) -> None:
-        """Move in what has the keys."""
-        if self.focused is not None:
-            getattr(self.focused, f"scroll_{to}")(animate=False)
 
     def action_do(self, name: str) -> None:
         """An action that every screen has."""
@@ -372,6 +351,9 @@ def all_servers(session: Session) -> list[Status]:
 
 def _ask_person(board: Dashboard, question: Question) -> str | None:
     """Put a question from a thread; None where the person declines."""
+    if question.kind == "notice":
+        board.call_from_thread(board.say, question.text, severity="warning", seconds=NOTICE_SECONDS)
+        return ""
     from .screens.dialogs import Answer
 
     answered: SimpleQueue[str | None] = SimpleQueue()

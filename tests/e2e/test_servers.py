@@ -52,9 +52,10 @@ def busy_kernel(cli: Cli, tmp_path: Path) -> str:
     kernel = json.loads(connection.getresponse().read())["id"]
     client = BlockingKernelClient(connection_file=str(tmp_path / f"runtime/kernel-{kernel}.json"))
     client.load_connection_file()
-    client.start_channels()
+    client.start_channels(hb=False)  # by its beat, a kernel that is slow to start has died
     client.wait_for_ready(timeout=60)
     client.execute("import time\ntime.sleep(600)")
+    wait_for(lambda: client.get_iopub_msg(timeout=60)["msg_type"] == "execute_input")  # what is unsent is forgotten
     client.stop_channels()
     wait_for(lambda: running(cli)["health"]["kernels"]["busy"] == 1)
     return kernel

@@ -17,11 +17,14 @@ from jupyterctl.core import records
 from jupyterctl.core.session import Session
 from jupyterctl.model import RunState
 from tests.conftest import PATIENCE, need, wait_for
+from tests.indexed import Newer
 from tests.sshd import free_port
 
 from .conftest import Runs
 from .test_luggage import LARGE
+from .test_sweeps import Sweeps
 
+SUM = "import hashlib\nprint(hashlib.sha256(open('data.bin', 'rb').read()).hexdigest())"
 NAMES = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -82,8 +85,7 @@ def test_a_result_is_fetched_long_after_its_pod_is_gone(runs: Runs, store: dict[
     folder = runs.folder / "there"
     folder.mkdir(parents=True)
     (folder / "data.bin").write_bytes(data)
-    code = "import hashlib\nprint(hashlib.sha256(open('data.bin', 'rb').read()).hexdigest())"
-    run = runs.start("there", code)
+    run = runs.start("there", SUM)
     wait_for(lambda: [pod["status"]["phase"] for pod in runs.space.pods(run=run.id)] == ["Succeeded"])
     cluster = runs.space.cluster
     cluster.ask(
@@ -102,3 +104,29 @@ def test_a_result_is_fetched_long_after_its_pod_is_gone(runs: Runs, store: dict[
     assert s3fs.S3FileSystem().ls(f"bucket/runs/{run.id}", refresh=True)
     runs.session.remove(last)
     assert not s3fs.S3FileSystem().exists(f"bucket/runs/{run.id}")
+
+
+def test_the_runs_of_a_sweep_fetch_from_it_what_they_share(runs: Runs, store: dict[str, str], tmp_path: Path) -> None:
+    import s3fs
+
+    newer = Newer(runs.space.cluster)
+    try:
+        image, kubeconfig = (
+            with_s3fs(runs.space.image, runs.folder / "image"),
+            newer.kubeconfig(tmp_path / "newer.yaml"),
+        )
+        runs.profile("newer", image=image, storage="s3://bucket/runs", env=store, kubeconfig=kubeconfig)
+        data, sweeps = os.urandom(LARGE), Sweeps(runs)
+        (runs.folder / "newer").mkdir(parents=True)
+        (runs.folder / "newer/data.bin").write_bytes(data)
+        name = sweeps.create("newer", range(2), 2, SUM)
+        ended = sweeps.finish(name)
+        assert len(newer.jobs) == 1
+        bodies = [path for path in s3fs.S3FileSystem().find("bucket/runs") if path.endswith("/body.tar.gz")]
+        assert bodies == [f"bucket/runs/{name}/body.tar.gz"]
+        for run, _ in ended.values():
+            assert sweeps.printed(run).strip() == hashlib.sha256(data).hexdigest()
+            sweeps.session.remove(run)
+        assert not s3fs.S3FileSystem().find("bucket/runs", refresh=True)
+    finally:
+        newer.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
 
 import pytest
 
 from jupyterctl.core.session import Session
+from jupyterctl.transport.ssh.way import Question
+from jupyterctl.tui import app
 from jupyterctl.tui.app import Dashboard
-from jupyterctl.tui.screens.dialogs import Failure
+from jupyterctl.tui.screens.dialogs import Answer, Failure
 from jupyterctl.tui.screens.help import Help
 from jupyterctl.tui.screens.run_form import RunForm
 from tests.tui.ground import burst, opened, screen, shown, told, typed, until
@@ -223,3 +226,43 @@ async def test_the_doctor(here):
         await pilot.press("p", "slash")
         await typed(pilot, "papermill")
         await until(pilot, lambda: "python" not in screen(pilot).splitlines()[2])
+
+
+async def asked(pilot, **question):
+    """A question that a thread puts, and waits for."""
+    asking = asyncio.create_task(asyncio.to_thread(app._ask_person, pilot.app, Question(**question)))
+    await until(pilot, lambda: isinstance(pilot.app.screen, Answer))
+    return asking
+
+
+async def test_a_password_is_asked_for_and_not_shown():
+    async with opened() as pilot:
+        asking = await asked(pilot, kind="password", text="password of [ada]@box")
+        await shown(pilot, "password of [ada]@box")
+        await typed(pilot, "s3cret")
+        assert "s3cret" not in screen(pilot)
+        await pilot.press("enter")
+        assert await asking == "s3cret"
+
+
+async def test_a_question_is_declined():
+    async with opened() as pilot:
+        asking = await asked(pilot, kind="prompt", text="Code:", secret=False)
+        await pilot.press("escape")
+        assert await asking is None
+
+
+@pytest.mark.parametrize(("button", "answer"), [("#yes", "yes"), ("#no", None)])
+async def test_a_host_key_is_accepted_by_a_button(button, answer):
+    async with opened() as pilot:
+        asking = await asked(pilot, kind="host-key", text="SHA256:x", secret=False)
+        await shown(pilot, "SHA256:x")
+        await pilot.click(button)
+        assert await asking == answer
+
+
+async def test_what_is_to_be_done_elsewhere_is_told():
+    async with opened() as pilot:
+        notice = Question(kind="notice", text="Confirm user presence for key [1]", secret=False)
+        assert await asyncio.to_thread(app._ask_person, pilot.app, notice) == ""
+        await until(pilot, lambda: told(pilot) == ["Confirm user presence for key [1]"])

@@ -32,6 +32,10 @@ class Asker:
             self.unanswered = question
         return answer
 
+    def tell(self, notice: Question) -> None:
+        """Say something that wants no answer."""
+        self._ask(notice)
+
     def secret(self, question: Question) -> tuple[str | None, bool]:
         """(answer, whether the keyring gave it)."""
         name = _name(question)

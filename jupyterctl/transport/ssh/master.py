@@ -30,6 +30,8 @@ READY = "jupyterctl-is-in"
 COMMAND = f"printf '{READY}\\n'; exec cat"
 CONNECT_SECONDS = 4.0
 LOGIN_SECONDS = 8.0
+TOUCH_SECONDS = 60.0
+"""How long a person may take to do what they are told, as touching a security key; the key's own time is shorter."""
 ALIVE_SECONDS, ALIVE_COUNT = 5, 3
 PREFIX = "jctl-"
 PATH_BYTES = 90
@@ -62,7 +64,7 @@ def open_master(route: Route, asker: Asker, report: Report) -> OpenSSHWay:
 
 
 def _await(master: Master, route: Route, asker: Asker, came: queue.SimpleQueue[socket.socket | bytes]) -> None:
-    """Wait for the login to be done, and put its questions meanwhile."""
+    """Wait for the login to be done, put its questions meanwhile, and pass on what it tells."""
     limit = (route.connect_timeout or CONNECT_SECONDS) + LOGIN_SECONDS * (1 + len(route.proxy_jump))
     deadline, heard = time.monotonic() + limit, b""
     while f"{READY}\n".encode() not in heard:
@@ -71,10 +73,10 @@ def _await(master: Master, route: Route, asker: Asker, came: queue.SimpleQueue[s
         except queue.Empty as error:
             raise _too_long(master, route, limit) from error
         if isinstance(event, socket.socket):
-            _put(event, route, asker, master)
+            told = _put(event, route, asker, master)
             if asker.unanswered is not None:
                 raise nobody(asker.unanswered, route)
-            deadline = time.monotonic() + limit
+            deadline = time.monotonic() + (TOUCH_SECONDS if told else limit)
         elif not event:
             raise failure(master.said, route)
         else:
@@ -184,8 +186,8 @@ def _accept(listener: socket.socket, came: queue.SimpleQueue[socket.socket | byt
         came.put(listener.accept()[0])
 
 
-def _put(connection: socket.socket, route: Route, asker: Asker, master: Master) -> None:
-    """One question of the program, to the person and back.
+def _put(connection: socket.socket, route: Route, asker: Asker, master: Master) -> bool:
+    """One question of the program, to the person and back; whether it only told them to do something.
 
     Where nobody answers the program is ended first: it would send an empty answer, which counts as a wrong one.
     """
@@ -193,15 +195,19 @@ def _put(connection: socket.socket, route: Route, asker: Asker, master: Master) 
         connection.settimeout(LOGIN_SECONDS)
         with connection.makefile("rb") as lines:
             asked = json.loads(lines.readline())
+        if asked["hint"] == "none":
+            asker.tell(Question(kind="notice", text=plain(str(asked["text"])).strip(), secret=False, about=route.login))
+            return True
         question = _question(str(asked["text"]), route)
-        answer = _answer(question, asker) if asked["hint"] != "none" else ""
+        answer = _answer(question, asker)
         if answer is None:
             master.process.kill()
             master.process.wait()
-            return
+            return False
         if question.kind == "host-key":
             answer = "yes" if answer.strip().lower() in {"yes", "y"} else "no"
         connection.sendall(json.dumps(answer).encode())
+    return False
 
 
 def _answer(question: Question, asker: Asker) -> str | None:

@@ -22,8 +22,8 @@ class Question(Struct, frozen=True, kw_only=True):
     """Something only the person can answer while the way is being opened."""
 
     kind: str
-    """`password`, `passphrase` (of a key file), `prompt` (the machine's own words, as for a second factor), or
-    `host-key` (yes or no)."""
+    """`password`, `passphrase` (of a key file), `prompt` (the machine's own words, as for a second factor),
+    `host-key` (yes or no), or `notice` (what the person is to do elsewhere, as touch a security key: no answer)."""
     text: str
     """What to show, without markup."""
     secret: bool = True
