@@ -243,10 +243,10 @@ class Store:
     # -- the file ------------------------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        paths.private(self.file.parent)
         try:
+            paths.private(self.file.parent)
             return self._connect()
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             raise self._unusable("opened", error) from error
         except sqlite3.DatabaseError:
             with self._alone():

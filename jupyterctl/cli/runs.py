@@ -294,7 +294,8 @@ def remove(*, names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Forget runs that have ended, with all that is kept of them; `-o` files stay."""
     session = Session(notify=diagnostics.warning)
     found = [run for name in names for run in named(session, name)]
-    ask.confirm(f"remove {', '.join(f'`{run.id}`' for run in found)} and what is kept of them?", yes=yes)
+    them = "it" if len(found) == 1 else "them"
+    ask.confirm(f"remove {', '.join(f'`{run.id}`' for run in found)} and what is kept of {them}?", yes=yes)
     for run in found:
         session.remove(run)
         if not as_json:

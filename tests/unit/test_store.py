@@ -15,6 +15,7 @@ from msgspec import structs
 from jupyterctl.errors import JupyterctlError, NotFoundError
 from jupyterctl.model import Cells, Run, RunState
 from jupyterctl.store import Store
+from tests.conftest import Cli
 
 WRITERS, TURNS = 10, 20
 
@@ -132,6 +133,20 @@ def test_it_is_for_its_owner_alone(tmp_path: Path) -> None:
     Store().add(run("a-00"))
     for file in (tmp_path / "state").glob("jupyterctl.db*"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+@pytest.mark.parametrize("command", [["runs"], ["profile", "new", "lab", "--kind", "local", "--no-input"]])
+def test_a_folder_that_cannot_be_made_is_no_fault_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli, command: list[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("JUPYTERCTL_HOME", str(tmp_path / "file/home"))
+    done = cli(*command)
+    assert done.returncode == 3
+    said, hint = done.stderr.splitlines()
+    assert said.startswith("error: ")
+    assert "Not a directory" in said
+    assert hint == "hint: check the folder's permissions and its disk"
 
 
 def test_one_that_nobody_has_any_more_keeps_no_file_open() -> None:
