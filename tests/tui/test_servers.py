@@ -14,6 +14,7 @@ from jupyterctl.environments.solve import Step
 from jupyterctl.errors import NoLabError, TargetError
 from jupyterctl.tui.screens.dialogs import Address, Confirm, Failure
 from jupyterctl.tui.screens.profile_form import ProfileForm
+from jupyterctl.tui.widgets.form import FormRow
 from jupyterctl.tui.widgets.logview import LogView
 from jupyterctl.tui.widgets.table import Table
 from tests.tui.ground import opened, screen, shown, told, typed, until
@@ -133,6 +134,18 @@ async def test_what_is_made_for_a_server_stands_among_its_steps(here, monkeypatc
         go.set()
         await dialog(pilot, Failure)
         await until(pilot, lambda: "◐ environment" not in screen(pilot))
+
+
+async def test_a_field_that_is_still_to_come_has_its_first_value(here):
+    async with opened() as pilot:
+        await pilot.press("n")
+        form = await dialog(pilot, ProfileForm)
+        await until(pilot, lambda: form.values().get("run.retries") is not None)
+        late = FormRow("late", value="3")
+        mounting = form.query_one("#rows").mount(late)
+        assert form.values()["late"] == "3", "it is asked for before it is there"
+        await mounting
+        assert form.values()["late"] == "3"
 
 
 async def test_a_row_stays_while_something_is_done_with_it(here, home):
