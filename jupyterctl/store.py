@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -48,6 +49,9 @@ MIGRATIONS = (
     """,
 )
 """One script a schema version, in order; `PRAGMA user_version` counts those applied."""
+
+_creating = threading.Lock()
+"""No other thread connects to a store between its creation and the closing of the file."""
 
 Change = Callable[[Run], Run]
 
@@ -239,17 +243,17 @@ class Store:
     # -- the file ------------------------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        paths.private(self.file.parent)
         try:
+            paths.private(self.file.parent)
             return self._connect()
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             raise self._unusable("opened", error) from error
         except sqlite3.DatabaseError:
             with self._alone():
                 return self._recover()
 
     def _connect(self) -> sqlite3.Connection:
-        os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))
+        _create(self.file)
         connection = sqlite3.connect(self.file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             if connection.execute("PRAGMA user_version").fetchone()[0] != len(MIGRATIONS):
@@ -324,6 +328,16 @@ def immediate(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _create(file: Path) -> None:
+    """Make a store that is not there, for its owner alone; one that is there is not so much as opened.
+
+    Closing a file drops every lock that this process has on it, SQLite's too, whoever opened it. The next process to
+    end would take itself for the last, delete the log, and what this one writes from then on would be seen by none.
+    """
+    with _creating, suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def records() -> Iterator[Run]:

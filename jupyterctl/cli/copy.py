@@ -31,7 +31,8 @@ _NAMED = 5
 def cp(*, source: str, destination: str, recursive: bool, as_json: bool) -> None:
     """Copy a file to a target or back; `NAME:PATH` is a path there, from the profile's folder on.
 
-    What is broken off goes on where it was when it is asked for again.
+    A slash at the end of DESTINATION means a folder, made where there is none. What is broken off goes on where it was
+    when it is asked for again.
     """
     session = Session(notify=diagnostics.warning)
     with Copying() as copying:

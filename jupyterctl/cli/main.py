@@ -5,6 +5,7 @@ Errors of the core come out as two lines and the exit code of their class; `--de
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -109,6 +110,23 @@ def _answer(question: Question) -> str | None:
     return answer(question)
 
 
+_FOLDERS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR}
+"""What is wrong with a folder or a disk, not with us."""
+
+
+def _refused(error: OSError) -> int:
+    """The exit code where nobody reads any more, or a folder or disk takes nothing; else it is a fault of ours."""
+    if isinstance(error, BrokenPipeError):
+        from . import output
+
+        output.discard()
+        return 141
+    if error.errno not in _FOLDERS or not error.filename:
+        raise error
+    diagnostics.error(f"`{error.filename}`: {error.strerror}", "check the folder's permissions and its disk")
+    return 3
+
+
 def run() -> None:
     """Run the command line and end the process with its exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -134,9 +152,8 @@ def run() -> None:
     except (click.Abort, KeyboardInterrupt):
         diagnostics.error("interrupted")
         sys.exit(130)
-    except BrokenPipeError:
-        from . import output
-
-        output.discard()
-        sys.exit(141)
+    except OSError as error:
+        if debug and not isinstance(error, BrokenPipeError):
+            raise
+        sys.exit(_refused(error))
     sys.exit(code if isinstance(code, int) else 0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -34,6 +35,17 @@ def raw(data: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+@contextmanager
+def until_interrupted() -> Iterator[None]:
+    """What would go on for ever is ended by ^C as it should be: by its exit code, without an error."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        import click
+
+        raise click.exceptions.Exit(130) from None
 
 
 def discard() -> None:

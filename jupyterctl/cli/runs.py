@@ -168,9 +168,10 @@ def logs(*, name: str | None, follow_it: bool, runner: bool, as_json: bool) -> N
         return
     if not follow_it:
         run = session.run(run.id)
-    for _, event in session.follow(run) if follow_it else ((run, event) for event in session.events(run)):
-        if event is not None and event["event"] == "output":
-            output.record({"run": run.id, **event}) if as_json else output.text(printed(event))
+    with output.until_interrupted():
+        for _, event in session.follow(run) if follow_it else ((run, event) for event in session.events(run)):
+            if event is not None and event["event"] == "output":
+                output.record({"run": run.id, **event}) if as_json else output.text(printed(event))
 
 
 @runs.command()
@@ -293,7 +294,8 @@ def remove(*, names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Forget runs that have ended, with all that is kept of them; `-o` files stay."""
     session = Session(notify=diagnostics.warning)
     found = [run for name in names for run in named(session, name)]
-    ask.confirm(f"remove {', '.join(f'`{run.id}`' for run in found)} and what is kept of them?", yes=yes)
+    them = "it" if len(found) == 1 else "them"
+    ask.confirm(f"remove {', '.join(f'`{run.id}`' for run in found)} and what is kept of {them}?", yes=yes)
     for run in found:
         session.remove(run)
         if not as_json:

@@ -33,13 +33,14 @@ _EVERY = 2.0
 def status(*, target: str | None, watch: bool, as_json: bool) -> None:
     """Show every server, its link and its health; or one TARGET's, layer by layer."""
     session = Session()
-    for number, found in enumerate(_looks(session, target, watch=watch)):
-        if as_json:
-            (output.record if watch else output.document)({"servers": found.servers, "others": found.others})
-            continue
-        if watch and number:
-            output.clear()
-        _show(found, layers=target is not None)
+    with output.until_interrupted():
+        for number, found in enumerate(_looks(session, target, watch=watch)):
+            if as_json:
+                (output.record if watch else output.document)({"servers": found.servers, "others": found.others})
+                continue
+            if watch and number:
+                output.clear()
+            _show(found, layers=target is not None)
 
 
 def _looks(session: Session, target: str | None, *, watch: bool) -> Iterator[Overview]:
@@ -58,7 +59,7 @@ def _show(found: Overview, *, layers: bool) -> None:
         heads = ("name", "kind", "state", "address", "http", "kernels", "place")
         output.table(heads, [_row(server) for server in found.servers])
     else:
-        diagnostics.info("no profiles yet; `jupyterctl profile new NAME` makes one")
+        diagnostics.info("no servers yet; `jupyterctl start local` starts one on this machine")
     if found.others:
         output.line("\nstarted elsewhere:")
         rows = [(str(one.pid), one.url or "-", one.root, ago(one.since)) for one in found.others]

@@ -54,12 +54,15 @@ def distant(where: Place) -> Distant:
 
 
 def upload(at: Distant, source: Path, path: str, progress: Progress, *, recursive: bool) -> str:
-    """Copy a file or folder there, into a folder where there is one of that path; where it is now."""
+    """Copy a file or folder there, into a folder where there is one of that path; where it is now.
+
+    A file goes into a folder that is not there yet where the path ends in a slash.
+    """
     if not source.exists():
         raise NotFoundError(f"there is no `{source}`")
     there = at.look(path)
     goal = PurePosixPath(there.path)
-    if there.kind == "folder":
+    if there.kind == "folder" or (path.endswith("/") and not there.kind and source.is_file()):
         goal /= source.resolve().name
     if source.is_dir():
         _wanted(recursive=recursive, name=str(source))
@@ -70,11 +73,16 @@ def upload(at: Distant, source: Path, path: str, progress: Progress, *, recursiv
     return str(goal)
 
 
-def download(at: Distant, path: str, destination: Path, progress: Progress, *, recursive: bool) -> Path:
-    """Copy a file or folder here, into a folder where there is one of that path; where it is now."""
+def download(at: Distant, path: str, destination: Path, progress: Progress, *, recursive: bool, into: bool) -> Path:
+    """Copy a file or folder here, into a folder where there is one of that path; where it is now.
+
+    `into` makes the folder for a file.
+    """
     there = at.look(path)
     if not there.kind:
         raise NotFoundError(f"there is no `{there.path}` at `{at.profile.name}`")
+    if into and there.kind != "folder":
+        destination.mkdir(parents=True, exist_ok=True)
     goal = destination / PurePosixPath(there.path).name if destination.is_dir() else destination
     if there.kind == "folder":
         _wanted(recursive=recursive, name=there.path)

@@ -61,6 +61,8 @@ class Opening:
         self._refused: RefusedError | None = None
         self._failed: tuple[JupyterctlError | None, float] = (None, 0.0)
         """Why the last attempt failed, and when."""
+        self._due = 0.0
+        """When it is tried again by itself."""
         self._opening = threading.Lock()
         self._attempts = 0
         self._persons = 0
@@ -192,7 +194,8 @@ class Opening:
         except JupyterctlError as error:
             self._failed = error, time.monotonic()
             if self._open_one() is None and self._refused is None and not self._closed:
-                self._tell(LinkState.DOWN, error)
+                wait = self._due - time.monotonic()
+                self._tell(LinkState.DOWN, error, next_try=wait if wait > 0 else None)
             raise
 
     def _open_one(self) -> Opened | None:
@@ -307,6 +310,7 @@ class Opening:
             self._attempt()
             delay = back_off.next(time.monotonic(), watched=self._watched)
             with self._lock:
+                self._due = time.monotonic() + delay
                 if self._carrier is None and self._link.state is not LinkState.REFUSED:
                     self._tell(LinkState.DOWN, self._failed[0], next_try=delay)
             self._news.clear()

@@ -98,15 +98,26 @@ class Place:
 
 
 def place(store: Store, name: str, cwd: Path) -> Place:
-    """The place of a target; of a profile that is gone, what its running server tells."""
+    """The place of a target; of a profile that is gone, what its running server tells.
+
+    A lab that goes by this very name is meant before another profile of the kind: the lab of `local` stays `local`
+    when the first profile of that kind is made.
+    """
     try:
-        return Place(store, profiles.resolve(name, cwd), cwd)
+        profile = profiles.resolve(name, cwd)
     except NotFoundError:
-        known = store.server(name)
-        default = target.load(known.kind).default() if known else None
-        if known is None or default is None:
+        alone = _by_itself(store, name)
+        if alone is None:
             raise
-        return Place(store, Profile(name=name, kind=known.kind, settings=default), cwd)
+        return Place(store, alone, cwd)
+    return Place(store, (profile.name != name and _by_itself(store, name)) or profile, cwd)
+
+
+def _by_itself(store: Store, name: str) -> Profile | None:
+    """The profile of a server that has this name and no file, None where there is none."""
+    known = store.server(name)
+    default = target.load(known.kind).default() if known else None
+    return Profile(name=name, kind=known.kind, settings=default) if known and default is not None else None
 
 
 def server_settings(profile: Profile) -> ServerSettings:

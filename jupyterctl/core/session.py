@@ -267,7 +267,7 @@ class Session:
             here = self.cwd / Path(path).expanduser()
             return f"{other}:{copying.upload(at, here, goal, progress, recursive=recursive)}"
         here = self.cwd / Path(goal).expanduser()
-        return str(copying.download(at, path, here, progress, recursive=recursive))
+        return str(copying.download(at, path, here, progress, recursive=recursive, into=goal.endswith("/")))
 
     def mirror(
         self, name: str, folder: Path, progress: FileProgress, *, back: bool, delete: bool, dry_run: bool

@@ -142,9 +142,10 @@ class Afar(Linked, ABC):
         return [sys.executable, "-m", "jupyterctl", "shell", self.profile.name]
 
     def enter(self, server: Server | None) -> int:
-        """Give our terminal to a shell there."""
+        """Give our terminal to a shell there; what has none cannot be shown a window of the server's session."""
         from .terminal import carry
 
+        server = server if sys.stdin.isatty() else None
         return carry(self.broker, f"exec {shlex.join(self.broker.call('shell', server=server))}")
 
     # -- files -----------------------------------------------------------------------------------------------------

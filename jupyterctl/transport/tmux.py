@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,21 +67,34 @@ def _patiently(server: Server, *command: str) -> tmux_cmd:
 
 
 def shell_command(session: str, command: list[str], directory: str) -> list[str]:
-    """Open a window with that command in a session, and show the session to the person."""
-    show = ["switch-client"] if os.environ.get("TMUX") else ["attach-session"]
+    """Open a window with that command in a session, and show the session to the person until the command ends.
+
+    Left where they are they would stand before the lab itself then, which ends by a ^C. Somebody in a tmux of another
+    server sees the session inside theirs.
+    """
+    within = bool(os.environ.get("TMUX"))
+    inside = within and _has(session)
+    show, leave = ("switch-client", "switch-client -l") if inside else ("attach-session", "detach-client")
     return [
+        *(["env", "-u", "TMUX"] if within and not inside else []),
         "tmux",
         "new-window",
         "-t",
         f"={session}:",
         "-c",
         directory,
-        shlex.join(command),
+        f"{shlex.join(command)}; tmux {leave}",
         ";",
-        *show,
+        show,
         "-t",
         f"={session}:",
     ]
+
+
+def _has(session: str) -> bool:
+    """Whether the tmux that we are in has it."""
+    asked = subprocess.run(["tmux", "has-session", "-t", f"={session}"], capture_output=True, check=False)
+    return asked.returncode == 0
 
 
 def _log(server: Server, pane: str, log: Path) -> None:

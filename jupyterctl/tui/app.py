@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.markup import escape
 from textual.screen import Screen
@@ -30,6 +30,7 @@ from ..targets import DEFAULT
 from ..transport import asking
 from . import actions, preferences, themes
 from .glyphs import Glyphs, ascii_wanted
+from .keys import Keys
 from .threads import Sessions
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _doctor() -> Screen[Any]:
     return Doctor()
 
 
-class Dashboard(App[None]):
+class Dashboard(Keys):
     """The whole dashboard over the sessions that `make` makes."""
 
     TITLE = "jupyterctl"
@@ -115,6 +116,8 @@ class Dashboard(App[None]):
         """Server to the steps of its start."""
         self.source: tuple[str, str] | None = None
         """What the log shows: `server` or `run`, and its name."""
+        self.came_from = ""
+        """The mode that the log was opened from."""
         self.wanted_server = ""
         """The server to put the cursor on once it is in the list."""
         self.wanted_run = ""
@@ -254,8 +257,8 @@ class Dashboard(App[None]):
         self.notify(self.glyphs.draw(message), severity=severity, timeout=seconds, markup=False)
 
     def follow(self, kind: str, name: str) -> None:
-        """Show the log of a server or a run."""
-        self.source = (kind, name)
+        """Show the log of a server or a run; escape leads back."""
+        self.source, self.came_from = (kind, name), self.current_mode
         self.switch_mode("logs")
 
     def go_to_run(self, name: str) -> None:

@@ -21,7 +21,8 @@ async def cancel(board: Dashboard, name: str) -> None:
         board.say(f"`{name}` has ended meanwhile: {run.state}", severity="warning")
         return
     details = [f"{words.state(run)}, {run.cells.done} of {run.cells.total} cells; the notebook is saved as it is"]
-    if await board.push_screen_wait(Confirm(f"Cancel `{name}`?", verb="Cancel the run", details=details)):
+    question = Confirm(f"Cancel `{name}`?", verb="Cancel the run", safe="Let it run", details=details)
+    if await board.push_screen_wait(question):
         board.say(f"cancelling `{name}`")
         run = await board.sessions.ask(lambda session: session.cancel(run))
         board.say(f"`{name}` {words.outcome(run)}")

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import NoLabError
+from ..model import Phase, PhaseState
 
 if TYPE_CHECKING:
     from ..core.session import Session
     from ..environments.solve import Step
-    from ..model import Phase
     from .app import Dashboard
 
 
@@ -38,10 +38,15 @@ async def _make_lab(board: Dashboard, name: str, error: NoLabError) -> bool:
     def report(step: Step) -> None:
         far = f" {100 * step.done // step.total} %" if step.total else ""
         board.phases[name] = f"making: {step.step}{far}"
+        making = f"making one with JupyterLab: {step.step}{far}"
+        board.steps[name] = [Phase(name="environment", state=PhaseState.DOING, detail=making)]
         board.call_from_thread(board.tell)
 
-    with _Doing(board, name, "making an environment"):
-        await board.sessions.ask(lambda session: session.create_lab(name, report))
+    try:
+        with _Doing(board, name, "making an environment"):
+            await board.sessions.ask(lambda session: session.create_lab(name, report))
+    finally:
+        board.steps.pop(name, None)
     return True
 
 

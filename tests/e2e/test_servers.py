@@ -90,8 +90,10 @@ def test_status_shows_layers_and_watches(lab: Path, cli: Cli) -> None:
     assert "● running" in cli("status").stdout
     layers = [line.split()[0] for line in cli("status", "lab").stdout.splitlines()]
     assert layers == ["LAYER", "state", "process", "link", "http", "kernels", "folder", "version"]
-    watching = subprocess.Popen([COMMAND, "status", "--watch", "--json"], stdout=subprocess.PIPE, text=True)
+    command = [COMMAND, "status", "--watch", "--json"]
+    watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert watching.stdout
+    assert watching.stderr
     assert json.loads(watching.stdout.readline())["servers"][0]["state"] == "running"
     assert cli("stop", "lab").returncode == 0
     for line in watching.stdout:
@@ -99,6 +101,7 @@ def test_status_shows_layers_and_watches(lab: Path, cli: Cli) -> None:
             break
     watching.send_signal(signal.SIGINT)
     assert watching.wait(PATIENCE) == 130
+    assert watching.stderr.read() == "", "to be interrupted is how it ends"
 
 
 def test_busy_kernels_are_asked_about(lab: Path, cli: Cli, tmp_path: Path) -> None:
@@ -259,3 +262,16 @@ def test_a_project_without_jupyterlab_has_its_kernel_in_the_lab(home: Path, cli:
         check=True,
     )
     assert done.stdout.split() == [str(prefix)] * 2
+
+
+def test_logs_of_a_run_are_shown_by_another_command(home: Path, cli: Cli, tmp_path: Path) -> None:
+    done = cli("run", notebook(tmp_path / "n.ipynb", "1"), "--json")
+    name = json.loads(done.stdout.splitlines()[0])["run"]
+    refused = cli("logs", name)
+    assert refused.returncode == 2
+    assert f"jupyterctl runs logs {name}" in refused.stderr.splitlines()[1]
+    assert "there is no profile `nothing`" in cli("logs", "nothing").stderr
+
+
+def test_status_with_nothing_says_how_to_begin(home: Path, cli: Cli) -> None:
+    assert "jupyterctl start local" in cli("status").stderr

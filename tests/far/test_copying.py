@@ -97,6 +97,10 @@ def test_a_folder_is_copied_to_and_fro(boxes: Boxes, cli, tmp_path: Path) -> Non
     one = cli("cp", f"{NAME}:copy/data/big.bin", tmp_path / "one.bin")
     assert one.returncode == 0, one.stderr
     assert (tmp_path / "one.bin").read_bytes() == FILES["data/big.bin"]
+    assert cli("cp", here / "a.py", f"{NAME}:new/folder/").returncode == 0
+    assert (box.work / "new/folder/a.py").read_bytes() == FILES["a.py"], "a slash at the end means a folder"
+    assert cli("cp", f"{NAME}:new/folder/a.py", f"{tmp_path}/down/here/").returncode == 0
+    assert (tmp_path / "down/here/a.py").read_bytes() == FILES["a.py"]
     missing = cli("cp", f"{NAME}:nothing", tmp_path)
     assert missing.returncode == 2
     assert "there is no" in missing.stderr

@@ -76,7 +76,6 @@ def test_a_lab_s_shell_is_a_window_of_its_session(boxes: Boxes, cli, panes: Call
     assert len(box.there("tmux", "list-windows", "-t", f"jupyterctl-{NAME}").splitlines()) == 2
     line(pane, "exit")
     wait_for(lambda: len(box.there("tmux", "list-windows", "-t", f"jupyterctl-{NAME}").splitlines()) == 1)
-    pane.press("C-b", "d")
     pane.shows("1 Servers", "quit")
     assert box.logins() == 1
 
@@ -114,8 +113,10 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def test_without_a_terminal_it_takes_lines_and_gives_bytes(boxes: Boxes) -> None:
+@pytest.mark.parametrize("lab", [False, True], ids=["alone", "beside a lab"])
+def test_without_a_terminal_it_takes_lines_and_gives_bytes(boxes: Boxes, cli, *, lab: bool) -> None:
     boxes()
+    assert not lab or cli("start", NAME, "--no-open").returncode == 0
     lines = "head -c 3000000 /dev/zero; test -t 0 || echo no terminal >&2; exit 5\n"
     done = subprocess.run([COMMAND, "shell", NAME], input=lines.encode(), capture_output=True, timeout=60, check=False)
     assert done.returncode == 5, done.stderr

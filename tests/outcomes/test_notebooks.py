@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import shutil
@@ -127,6 +128,7 @@ def test_pictures_and_pages_are_named(cli: Cli, tmp_path: Path) -> None:
     assert second["text/html"] == "<b>[/bold]</b>"
     kinds = [(event["kind"], sorted(event["mime"])) for event in outcome.of("output")]
     assert kinds == [("display", ["image/png", "text/plain"]), ("result", ["text/html", "text/plain"])]
+    assert outcome.of("output")[0]["mime"]["image/png"] == len(base64.b64decode(PIXEL)), "as the dashboard has it"
 
 
 def test_clear_output_and_updates(cli: Cli, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -61,6 +62,12 @@ async def typed(pilot: Pilot[None], text: str) -> None:
 _NAMES = {
     " ": "space", ".": "full_stop", "/": "slash", "-": "minus", "_": "underscore", "=": "equals_sign", ":": "colon",
 }  # fmt: skip
+
+
+def burst(pilot: Pilot[None], text: str) -> None:
+    """Type a text faster than anything is done about it, as a slow line delivers it."""
+    for letter in text:
+        pilot.app.post_message(events.Key(_NAMES.get(letter, letter), letter))
 
 
 def told(pilot: Pilot[None]) -> list[str]:

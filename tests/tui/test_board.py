@@ -13,7 +13,8 @@ from jupyterctl.tui import app
 from jupyterctl.tui.app import Dashboard
 from jupyterctl.tui.screens.dialogs import Answer, Failure
 from jupyterctl.tui.screens.help import Help
-from tests.tui.ground import opened, screen, shown, told, typed, until
+from jupyterctl.tui.screens.run_form import RunForm
+from tests.tui.ground import burst, opened, screen, shown, told, typed, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -29,6 +30,29 @@ async def test_modes_by_their_numbers():
         for key, mode in (("2", "runs"), ("4", "logs"), ("5", "doctor"), ("1", "servers")):
             await pilot.press(key)
             await until(pilot, lambda mode=mode: pilot.app.current_mode == mode)
+
+
+@pytest.mark.parametrize("mode", ["servers", "runs", "doctor"])
+async def test_what_is_typed_ahead_of_the_filter_filters(mode):
+    async with opened() as pilot:
+        pilot.app.action_mode(mode)
+        await until(pilot, lambda: pilot.app.current_mode == mode)
+        for text in ("xloqs", "snex"):  # the first opens a filter that is not made yet; each letter has an action
+            burst(pilot, f"/{text}")
+            await until(pilot, lambda text=text: screen(pilot).splitlines()[-1].startswith(f"{text} "))
+            assert (pilot.app.current_mode, len(pilot.app.screen_stack), pilot.app.phases) == (mode, 1, {})
+            await pilot.press("escape")
+
+
+async def test_what_is_typed_ahead_reaches_the_screen_it_is_for():
+    async with opened() as pilot:
+        burst(pilot, ":doctor")
+        await shown(pilot, "Show doctor")
+        assert pilot.app.focused.value == "doctor"
+        await pilot.press("escape")
+        burst(pilot, "2nquit.ipynb")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunForm))
+        await until(pilot, lambda: getattr(pilot.app.focused, "value", "") == "quit.ipynb")
 
 
 async def test_help_lists_every_key_and_why_some_do_nothing():

@@ -73,6 +73,36 @@ async def test_search(name):
         await until(pilot, lambda: "no lines with `needlex`" in text_of(pilot, "#source"))
 
 
+async def test_escape_leads_back_to_where_the_log_was_opened(name):
+    async with opened() as pilot:
+        await pilot.press("2")
+        await shown(pilot, name)
+        await pilot.press("l")
+        await shown(pilot, "line 299")
+        await pilot.press("slash", "x", "escape")
+        assert pilot.app.current_mode == "logs", "the first ends the search"
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.current_mode == "runs")
+
+
+async def test_letters_move_in_it_as_the_arrows_do(name):
+    async with opened() as pilot:
+        log = await follow(pilot, name)
+        await pilot.press("g")
+        await until(pilot, lambda: log.scroll_y == 0 and not log.following)
+        await pilot.press("j", "j", "k")
+        await until(pilot, lambda: log.scroll_y == 1)
+        await pilot.press("G")
+        await until(pilot, lambda: log.following)
+
+
+async def test_the_command_for_a_runs_log_is_one_for_runs(name):
+    async with opened() as pilot:
+        await follow(pilot, name)
+        await pilot.press("at")
+        await shown(pilot, f"jupyterctl runs logs {name} > {name}.log")
+
+
 async def test_save_writes_all_of_it(name, tmp_path):
     async with opened() as pilot:
         await follow(pilot, name)

@@ -119,6 +119,7 @@ async def test_live_cells_and_cancel(here):
         assert "● running" in text
         await pilot.press("x")
         question = await until(pilot, lambda: isinstance(pilot.app.screen, Confirm) and pilot.app.screen)
+        await shown(pilot, "Let it run  esc")
         assert name in question.title_text
         assert question.focused.id == "no"
         await pilot.press("enter")

@@ -10,8 +10,11 @@ import pytest
 from textual.widgets import Button
 
 from jupyterctl.core.session import Session
+from jupyterctl.environments.solve import Step
+from jupyterctl.errors import NoLabError, TargetError
 from jupyterctl.tui.screens.dialogs import Address, Confirm, Failure
 from jupyterctl.tui.screens.profile_form import ProfileForm
+from jupyterctl.tui.widgets.form import FormRow
 from jupyterctl.tui.widgets.logview import LogView
 from jupyterctl.tui.widgets.table import Table
 from tests.tui.ground import opened, screen, shown, told, typed, until
@@ -106,6 +109,43 @@ async def test_a_form_may_be_left_before_it_is_filled(here, home):
         go.set()
         await until(pilot, lambda: all(worker.is_finished for worker in filling))
         assert len(pilot.app.screen_stack) == 1, "no error comes of it"
+
+
+async def test_what_is_made_for_a_server_stands_among_its_steps(here, monkeypatch):
+    go = threading.Event()
+
+    class Bare(Session):
+        def start_server(self, name):
+            raise NoLabError("no environment on this machine has JupyterLab", "make one")
+
+        def create_lab(self, name, report):
+            report(Step(step="packages", done=1, total=4))
+            go.wait(60)
+            raise TargetError("the disk is full", "make room")
+
+    async with opened(Bare) as pilot:
+        await shown(pilot, "○ stopped")
+        await pilot.press("s")
+        await dialog(pilot, Confirm)
+        await pilot.press("y")
+        await shown(pilot, "◐ environment")
+        assert "no environment on this" not in screen(pilot)
+        assert "packages 25 %" in screen(pilot)
+        go.set()
+        await dialog(pilot, Failure)
+        await until(pilot, lambda: "◐ environment" not in screen(pilot))
+
+
+async def test_a_field_that_is_still_to_come_has_its_first_value(here):
+    async with opened() as pilot:
+        await pilot.press("n")
+        form = await dialog(pilot, ProfileForm)
+        await until(pilot, lambda: form.values().get("run.retries") is not None)
+        late = FormRow("late", value="3")
+        mounting = form.query_one("#rows").mount(late)
+        assert form.values()["late"] == "3", "it is asked for before it is there"
+        await mounting
+        assert form.values()["late"] == "3"
 
 
 async def test_a_row_stays_while_something_is_done_with_it(here, home):

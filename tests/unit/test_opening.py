@@ -163,3 +163,26 @@ def test_a_way_that_is_lost_is_opened_again_for_who_looks(held: Opening, target:
     target.attempts[0].close()
     wait_for(lambda: len(target.attempts) > 1 and held.link().state is LinkState.UP)
     assert held.carrier(None).way is not target.attempts[0]
+
+
+def test_an_attempt_that_fails_leaves_standing_when_the_next_one_is(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "load", lambda _: SimpleNamespace(create=lambda _: target))
+    monkeypatch.setattr(Opening, "_wanted", True)
+    monkeypatch.setattr(opening.BackOff, "FIRST", 600.0)
+    failed = threading.Event()
+
+    def outcome(_: Ask) -> None:
+        failed.wait()
+        raise UnreachableError("`box` does not answer", "look at the network")
+
+    target.outcome = outcome
+    held = Opening(PROFILE, {}, lambda _: None)
+    try:
+        wait_for(lambda: held.link().next_try)
+        failed.set()
+        wait_for(lambda: held.link().error)
+        assert held.link().next_try
+    finally:
+        held.close()

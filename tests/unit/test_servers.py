@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyterctl.core import autostart
+from jupyterctl import paths
+from jupyterctl.core import autostart, servers
 from jupyterctl.environments import lab
 from jupyterctl.errors import NoLabError
 from jupyterctl.model import Server, ServerState
@@ -55,6 +56,18 @@ def test_what_is_known_of_a_server_is_kept_and_forgotten(home: Path) -> None:
     assert Store().servers() == [server]
     store.forget_server("lab")
     assert Store().server("lab") is None
+
+
+def test_a_lab_keeps_its_name_when_the_first_profile_of_its_kind_is_made(home: Path) -> None:
+    store = Store()
+    (paths.profiles()).mkdir(parents=True)
+    (paths.profiles() / "own.toml").write_text('kind = "local"\n', encoding="utf-8")
+    assert servers.place(store, "local", home).profile.name == "own"
+    store.keep_server(Server(name="local", kind="local", state=ServerState.RUNNING, place="here", pid=1))
+    assert servers.place(store, "local", home).profile.name == "local"
+    assert servers.place(store, "own", home).profile.name == "own"
+    store.forget_server("local")
+    assert servers.place(store, "local", home).profile.name == "own"
 
 
 def test_ports_in_use_are_no_candidates() -> None:

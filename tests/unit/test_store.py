@@ -15,6 +15,7 @@ from msgspec import structs
 from jupyterctl.errors import JupyterctlError, NotFoundError
 from jupyterctl.model import Cells, Run, RunState
 from jupyterctl.store import Store
+from tests.conftest import Cli
 
 WRITERS, TURNS = 10, 20
 
@@ -72,6 +73,34 @@ def test_ten_processes_open_a_new_store_at_once() -> None:
     assert [opener.exitcode for opener in openers] == [0] * WRITERS
 
 
+def look() -> None:
+    """What a command does in a process of its own: open the store, read it, end."""
+    assert Store().run("aaaa-00")
+
+
+@pytest.mark.parametrize("others", [1, 3])
+def test_what_a_long_lived_process_keeps_is_seen_by_those_that_come_and_go(others: int) -> None:
+    first = Store()
+    first.add(run("aaaa-00"))
+    stores = [first, *(Store() for _ in range(others))]
+    context = multiprocessing.get_context("spawn")
+    for _ in range(2):
+        short = context.Process(target=look)
+        short.start()
+        short.join(60)
+        assert short.exitcode == 0
+        assert Path(f"{first.file}-wal").exists(), "the process that ended took itself for the last one"
+    for number, store in enumerate(stores):
+        store.add(run(f"bbbb-{number:02}"))
+    with context.Pool(1) as later:
+        assert len(later.apply(ids)) == len(stores) + 1
+
+
+def ids() -> list[str]:
+    """The ids that another process finds."""
+    return [run.id for run in Store().runs()]
+
+
 def test_a_change_that_fails_changes_nothing() -> None:
     store = Store()
     store.add(run("a-00"))
@@ -104,6 +133,20 @@ def test_it_is_for_its_owner_alone(tmp_path: Path) -> None:
     Store().add(run("a-00"))
     for file in (tmp_path / "state").glob("jupyterctl.db*"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+@pytest.mark.parametrize("command", [["runs"], ["profile", "new", "lab", "--kind", "local", "--no-input"]])
+def test_a_folder_that_cannot_be_made_is_no_fault_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli, command: list[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("JUPYTERCTL_HOME", str(tmp_path / "file/home"))
+    done = cli(*command)
+    assert done.returncode == 3
+    said, hint = done.stderr.splitlines()
+    assert said.startswith("error: ")
+    assert "Not a directory" in said
+    assert hint == "hint: check the folder's permissions and its disk"
 
 
 def test_one_that_nobody_has_any_more_keeps_no_file_open() -> None:

@@ -23,8 +23,20 @@ def summary(output: Any) -> dict[str, Any]:
         return {"kind": "error", "name": output.ename, **cut(f"{output.ename}: {output.evalue}")}
     data = output.get("data", {})
     kind = "result" if output.output_type == "execute_result" else "display"
-    sizes = {mime: len(value if isinstance(value, str) else json.dumps(value)) for mime, value in data.items()}
+    sizes = {mime: size(mime, value) for mime, value in data.items()}
     return {"kind": kind, "mime": sizes, **cut(data.get("text/plain", ""))}
+
+
+def size(mime: str, value: Any) -> int:
+    r"""How large one form of an output is; a picture is what it is, not the base64 in which a notebook has it.
+
+    >>> size("text/html", "<b>"), size("image/svg+xml", "<svg/>"), size("image/png", "iVBORw0KGgo=\n")
+    (3, 6, 8)
+    """
+    text = value if isinstance(value, str) else json.dumps(value)
+    if mime == "application/pdf" or (mime.startswith("image/") and mime != "image/svg+xml"):
+        return (len(text) - text.count("\n") - text.count("=")) * 3 // 4
+    return len(text)
 
 
 def join_streams(cell: Any) -> None:

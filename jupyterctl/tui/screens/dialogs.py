@@ -65,10 +65,10 @@ class Confirm(Dialog[bool]):
         Binding("n", "dismiss(False)", show=False),
     ]
 
-    def __init__(self, question: str, *, verb: str, details: Sequence[str] = ()) -> None:
+    def __init__(self, question: str, *, verb: str, safe: str = "Cancel", details: Sequence[str] = ()) -> None:
         super().__init__(classes="danger")
         self.title_text = question
-        self.verb = verb
+        self.verb, self.safe = verb, safe
         self.details = details
 
     def body(self) -> Iterable[Widget]:
@@ -77,7 +77,7 @@ class Confirm(Dialog[bool]):
             with VerticalScroll(id="details", can_focus=False):
                 yield self.text("\n".join(map(printable, self.details)))
         with Horizontal(id="buttons"):
-            yield Button(Content("Cancel  esc"), id="no", compact=True)
+            yield Button(Content(f"{self.safe}  esc"), id="no", compact=True)
             yield Button(Content(f"{self.verb}  y"), id="yes", variant="error", compact=True)
 
     def on_mount(self) -> None:
@@ -163,7 +163,7 @@ class Commands(Dialog[None]):
         below = self.app.screen_stack[-2] if self in self.app.screen_stack else self.app.screen
         if isinstance(below, Base):
             for action in actions.ACTIONS.get(below.mode, ()):
-                line = actions.command(action, below.subject() or "NAME")
+                line = below.command_for(action)
                 if line and line not in seen:
                     seen.add(line)
                     yield action.label, line

@@ -120,13 +120,13 @@ class Listing(Mode):
             found = [key for key in found if word in texts.get(key, "")]
         return found
 
-    async def do_filter(self) -> None:
-        """Open the filter."""
+    def do_filter(self) -> None:
+        """Open the filter; it takes what is typed from now on, mounted or not yet."""
         from ..widgets.filterline import FilterLine
 
         if self._filter is None:
             self._filter = FilterLine("filter")
-            await self.mount(self._filter)
+            self.mount(self._filter)
         self._filter.open()
 
     def on_input_changed(self) -> None:

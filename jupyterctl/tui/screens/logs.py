@@ -63,6 +63,12 @@ class Logs(Mode):
         """The server or run."""
         return self.shown[1] if self.shown else ""
 
+    def command_for(self, action: actions.Action) -> str:
+        """A run's log has a command of its own."""
+        kind = self.shown[0] if self.shown else ""
+        line = super().command_for(action)
+        return line.replace("jupyterctl logs", "jupyterctl runs logs") if kind == "run" else line
+
     def news(self) -> None:
         """Follow what was asked for since."""
         super().news()
@@ -170,11 +176,14 @@ class Logs(Mode):
             self.search.close()
 
     def on_key(self, event: events.Key) -> None:
-        """Escape ends the search."""
+        """Escape ends the search, else it leads back to where the log was opened."""
         if event.key == "escape" and (self.search.is_open or self.search.value):
             event.stop()
             self.view.focus()
             self.search.end()
+        elif event.key == "escape" and self.board.came_from:
+            event.stop()
+            self.board.action_mode(self.board.came_from)
         self.call_after_refresh(self._title)
 
     def _find(self, *, forward: bool, again: bool) -> None:

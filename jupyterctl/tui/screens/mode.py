@@ -42,6 +42,10 @@ class Base(Screen[Result], Generic[Result]):
         """What the cursor is on, as commands name it."""
         return ""
 
+    def command_for(self, action: actions.Action) -> str:
+        """The command line that does the same to what the cursor is on; empty where none does."""
+        return actions.command(action, self.subject() or "NAME")
+
     def action_do(self, name: str) -> None:
         """Carry an action out, or say why not."""
         if reason := self.why_not(name):
@@ -49,7 +53,7 @@ class Base(Screen[Result], Generic[Result]):
             return
         action = actions.find(self.mode, name)
         if action.command:
-            self.board.did = actions.command(action, self.subject())
+            self.board.did = self.command_for(action)
         done = getattr(self, f"do_{name}")()
         if inspect.isawaitable(done):
             self.board.carry_out(done)

@@ -22,9 +22,9 @@ class FilterLine(Input):
         return self.has_class("-open")
 
     def open(self) -> None:
-        """Show it, and take the keys."""
+        """Show it, and take the keys at once: `focus` would leave those that are typed already to actions."""
         self.add_class("-open")
-        self.focus(scroll_visible=False)
+        self.screen.set_focus(self, scroll_visible=False)
 
     def close(self) -> None:
         """Show the key bar again."""

@@ -82,8 +82,13 @@ class FormRow(Vertical):
 
     @property
     def text(self) -> str:
-        """The value as text; empty where nothing is given."""
-        field = self.query_one(".row").children[1]
+        """The value as text; empty where nothing is given. A row whose field is still to come has its first value.
+
+        Where the machine is slow one row of a form is filled in, and asks for all, before another one is there.
+        """
+        field = next((field for field in self.query(".row > *") if not field.has_class("label")), None)
+        if field is None:
+            return self.first
         if isinstance(field, Select):
             return "" if field.value is Select.NULL else str(field.value)
         if isinstance(field, Checkbox):
