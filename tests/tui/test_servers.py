@@ -12,6 +12,7 @@ from textual.widgets import Button
 from jupyterctl.core.session import Session
 from jupyterctl.tui.screens.dialogs import Address, Confirm, Failure
 from jupyterctl.tui.screens.profile_form import ProfileForm
+from jupyterctl.tui.widgets.form import FormRow
 from jupyterctl.tui.widgets.logview import LogView
 from jupyterctl.tui.widgets.table import Table
 from tests.tui.ground import opened, screen, shown, told, typed, until
@@ -172,6 +173,24 @@ async def test_a_profile_is_made_from_the_form(here, home):
         assert pilot.app.screen.query_one("#table", Table).key == "lab"
     made = Session().profile("lab").settings
     assert (made.workdir, made.run.timeout) == (str(here), "8h")
+
+
+async def test_what_is_typed_while_the_rows_of_another_kind_come_ends_nothing(here, home):
+    """Rows are asked for their text before they are on the screen, and after they have left it."""
+    async with opened() as pilot:
+        await pilot.press("n")
+        form = await dialog(pilot, ProfileForm)
+        await until(pilot, lambda: form.fields and len(form.query("FormRow")) == len(form.fields) + 2)
+        rows, going = form.query_one("#rows"), form.row("run.timeout")
+        going.text = "8h"
+        coming, left = rows.mount(FormRow("late", value="as it was")), going.remove()
+        assert form.values()["late"] == "as it was"
+        form.post_message(FormRow.Changed())
+        await coming
+        await left
+        assert (form.row("late").text, going.text) == ("as it was", "8h")
+        await pilot.pause()
+        assert pilot.app.screen is form
 
 
 async def test_environments_found_here_are_offered(here, home):
