@@ -7,32 +7,9 @@ from typing import Any
 
 from ...errors import TargetError
 from ...model import Check, CheckState
-from .api import Cluster, MissingError, Rule, role_of
+from .api import Cluster, MissingError
+from .rights import IDLE, LABS, RUNS, Rule, ask_for
 
-RUNS: tuple[Rule, ...] = (
-    ("batch", ("jobs",), ("create", "get", "list", "patch", "delete")),
-    ("", ("pods",), ("get", "list", "deletecollection")),
-    ("", ("pods/log",), ("get",)),
-    ("", ("pods/exec",), ("get", "create")),
-    ("", ("secrets",), ("create", "patch", "deletecollection")),
-    ("", ("events",), ("list",)),
-)
-"""What runs need."""
-LABS: tuple[Rule, ...] = (
-    ("apps", ("statefulsets",), ("get", "list", "create", "update", "delete")),
-    ("", ("secrets",), ("get", "create", "update")),
-    ("", ("pods",), ("get", "list", "delete")),
-    ("", ("pods/log",), ("get",)),
-    ("", ("pods/exec", "pods/portforward"), ("get", "create")),
-    ("", ("events",), ("list",)),
-)
-"""What labs need."""
-IDLE: tuple[Rule, ...] = (
-    ("", ("serviceaccounts",), ("create",)),
-    ("rbac.authorization.k8s.io", ("roles", "rolebindings"), ("create",)),
-    ("apps", ("statefulsets/scale",), ("patch",)),
-)
-"""What labs need beside that are to end by themselves when nobody uses them."""
 TTL_SINCE = (1, 21)
 """Before it, a server keeps what has ended until somebody removes it."""
 
@@ -99,8 +76,7 @@ def _may(
     ]
     if not missing:
         return Check(name=name, state=CheckState.OK, detail="you may do all that they need")
-    role = role_of(wanted, cluster.namespace)
-    fix = f"ask the cluster's owner for this Role, and a RoleBinding to it: {role}"
+    fix = ask_for(wanted, cluster.namespace)
     return Check(name=name, state=lacking, detail=f"you may not {', '.join(missing)}", fix=fix)
 
 
