@@ -14,8 +14,9 @@ from jupyterctl.tui.screens.dialogs import Address, Confirm, Failure
 from jupyterctl.tui.screens.profile_form import ProfileForm
 from jupyterctl.tui.widgets.form import FormRow
 from jupyterctl.tui.widgets.logview import LogView
+from jupyterctl.tui.widgets.serverview import ServerView
 from jupyterctl.tui.widgets.table import Table
-from tests.tui.ground import opened, screen, shown, told, typed, until
+from tests.tui.ground import opened, screen, shown, text_of, told, typed, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -148,6 +149,19 @@ async def test_a_lab_on_this_machine_has_no_way_to_bring_back(here):
         await shown(pilot, "○ stopped")
         await pilot.press("r")
         assert told(pilot) == ["`local` has no way that could be lost"]
+
+
+async def test_a_server_is_in_the_state_that_its_row_says(here, home):
+    """In the pane beside it too: one that nobody has asked yet, and one that something is done with."""
+    profile(home, "far", 'kind = "ssh"\nhost = "nowhere.invalid"\n')
+    async with opened() as pilot:
+        await until(pilot, lambda: pilot.app.screen.query_one("#table", Table).key == "far")
+        await until(pilot, lambda: text_of(pilot, "#text").count("○ unconnected") == 1)
+        pilot.app.phases["far"] = "starting: connect"
+        pilot.app.screen.query_one(ServerView).tick()
+        assert "◐ starting" in text_of(pilot, "#text")
+        assert "⚠" not in text_of(pilot, "#text")
+        pilot.app.phases.clear()
 
 
 async def test_a_profile_is_made_from_the_form(here, home):
