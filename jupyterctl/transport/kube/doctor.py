@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...errors import TargetError
+from ...errors import ConfigError, TargetError
 from ...model import Check, CheckState
+from . import podspec
 from .api import Cluster, MissingError
 from .rights import IDLE, LABS, RUNS, Rule, ask_for
 
@@ -15,7 +16,11 @@ TTL_SINCE = (1, 21)
 
 
 def look(cluster: Cluster, settings: Any) -> Iterator[Check]:
-    """The kubeconfig, the API server, the namespace, and the rights that runs and labs need."""
+    """What the profile says of pods, the kubeconfig, the API server, the namespace, what one may do there."""
+    try:
+        podspec.spec(settings, {}, env={})
+    except ConfigError as error:
+        yield Check(name="pods", state=CheckState.FAIL, detail=error.message, fix=error.hint)
     try:
         yield Check(name="kubeconfig", state=CheckState.OK, detail=f"context {cluster.context}")
         version = cluster.version
