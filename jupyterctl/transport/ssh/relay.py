@@ -59,6 +59,7 @@ class Relay:
         host, port = to if not isinstance(to, str) else (to, 0)
         self._client.setblocking(False)
         undelayed(self._client)
+        self._control.setblocking(False)  # a request fits into what the kernel holds
         try:
             mux.stream(self._control, host, port, (self._client.fileno(), self._sink))
         except OSError:
@@ -67,7 +68,6 @@ class Relay:
             raise
         finally:
             os.close(self._sink)
-        self._control.setblocking(False)
         self._pump.watch(self._control, READ, self._answer)
 
     def _answer(self, _events: int) -> None:
