@@ -11,6 +11,7 @@
     ├── MissingLibraryError    2   an optional library is not installed
     └── TargetError            3   the place, or the way to it, failed
         ├── NoRunnerError      3   no environment there has papermill
+        ├── StartingError      3   what is asked for comes up, and need only be waited for
         └── UnreachableError   3   the place does not answer: its state is unknown, not bad
 
 An error is two lines: `message` says what went wrong, lower case, names in backticks; `hint` says what to do.
@@ -75,6 +76,10 @@ class TargetError(JupyterctlError):
 
 class NoRunnerError(TargetError):
     """No Python environment at the place has papermill, which executes notebooks."""
+
+
+class StartingError(TargetError):
+    """What is asked for is not there yet: it comes up by itself."""
 
 
 class UnreachableError(TargetError):

@@ -125,7 +125,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 0
     link_port: Annotated[
         Port | None,
-        Meta(description="Local port it is reached at; left out, one is chosen once and remembered"),
+        Meta(description="Local port it is reached at; left out, one is chosen once and remembered", examples=[8801]),
     ] = None
     args: Annotated[
         tuple[str, ...],
@@ -282,6 +282,8 @@ class Link(Struct, frozen=True, kw_only=True):
     """When this state began."""
     error: str | None = None
     hint: str = ""
+    coming: bool = False
+    """Whether a lab that is gone comes up by itself."""
     next_try: str | None = None
     round_trip: float | None = None
     way: str = ""

@@ -195,6 +195,8 @@ class Distant(Target, Protocol):
     """Whether its lab is reached without a link, at an address of its own."""
     route: tuple[str, ...]
     """What tells one way from another: profiles with the same one could share it."""
+    files_by: str
+    """What files go by, in a word."""
 
     def link(self, port: int, dial: Dial | None) -> Link:
         """Have the keeper hold the lab's link up at a local port; None: to where it finds the lab."""

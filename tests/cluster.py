@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -174,6 +175,20 @@ class Space:
         self.cluster.ask(
             self.cluster.rights.create_namespaced_role, self.name, {"metadata": {"name": name}, "rules": given}
         )
+        self.bind(name)
+
+    def apply(self, printed: str) -> str:
+        """Have kubectl apply a Role as it was printed, and bind `dev` to it; its name."""
+        need("kubectl", shutil.which("kubectl"), "apt install kubernetes-client")
+        command = ["kubectl", "--kubeconfig", os.environ[ADMIN], "apply", "-f", "-"]
+        done = subprocess.run(command, input=printed, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        name = str(yaml.safe_load(printed)["metadata"]["name"])
+        self.bind(name)
+        return name
+
+    def bind(self, name: str) -> None:
+        """Give the user `dev` what a Role has."""
         binding = {
             "metadata": {"name": name},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},

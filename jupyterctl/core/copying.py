@@ -32,7 +32,8 @@ class Mirroring(Struct, frozen=True, kw_only=True):
 
     copied: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    by: str = "sftp"
+    by: str
+    """What files go by: `rsync`, or as the target says."""
 
 
 def parse(text: str) -> tuple[str, str]:
@@ -100,7 +101,7 @@ def _wanted(*, recursive: bool, name: str) -> None:
 def mirror(where: Place, folder: Path, progress: Progress, *, back: bool, delete: bool, dry_run: bool) -> Mirroring:
     """Make the target's folder as the one here, or with `back` this one as the target's; excludes as `.gitignore`.
 
-    With rsync where both have it and it is no trial, else over SFTP, by sizes and times.
+    With rsync where both have it and it is no trial, else one by one, by sizes and times.
     """
     at = distant(where)
     there = at.look(".")
@@ -112,14 +113,13 @@ def mirror(where: Place, folder: Path, progress: Progress, *, back: bool, delete
     copied = tuple(sorted(name for name, state in wanted.items() if not _same(state, old.get(name))))
     removed = tuple(sorted(set(old) - set(wanted))) if delete else ()
     if dry_run or not (copied or removed):
-        return Mirroring(copied=copied, removed=removed)
+        return Mirroring(copied=copied, removed=removed, by=at.files_by)
+    by = at.files_by
     if shutil.which("rsync") and copied and _rsync(where, at, folder, there.path, copied, back=back):
         by = "rsync"
     elif back:
-        by = "sftp"
         _receive(at, there.path, {name: yonder[name][1] for name in copied}, folder, progress)
     else:
-        by = "sftp"
         _send(at, {name: folder / name for name in copied}, PurePosixPath(there.path), progress)
     if back:
         for name in removed:

@@ -135,6 +135,7 @@ class Opening:
                 since=since,
                 error=error.message if error else None,
                 hint=error.hint if error else "",
+                coming=getattr(error, "coming", False),
                 next_try=due,
             )
             link = self.link()

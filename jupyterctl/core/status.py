@@ -120,8 +120,9 @@ def status(cwd: Path, name: str, store: Callable[[], Store]) -> Status:
 def _told(seen: Status, where: Place) -> Status:
     """With what its place says beside; one that has just been found and is coming up is no other thing than that."""
     server = where.store.server(where.name)
-    if seen.state == ServerState.STOPPED and server is not None and server.state is ServerState.STARTING:
-        seen = structs.replace(seen, state=server.state.value)
+    coming = server is not None and server.state is ServerState.STARTING and seen.health.http != OK
+    if coming and seen.state in {ServerState.STOPPED, ServerState.RUNNING}:
+        seen = structs.replace(seen, state=ServerState.STARTING.value)
     told = facts(where)
     return structs.replace(seen, facts=told.values, events=told.events)
 
@@ -277,7 +278,7 @@ def _state(link: model.Link | None, health: Health, known: Server | None) -> Ser
     if link is None:
         return ServerState.UNKNOWN
     if link.state is LinkState.GONE:
-        return ServerState.STOPPED
+        return ServerState.STARTING if link.coming else ServerState.STOPPED
     if link.state is LinkState.UP:
         return ServerState.RUNNING if health.http == OK or known is not None else ServerState.UNKNOWN
     return ServerState.UNREACHABLE

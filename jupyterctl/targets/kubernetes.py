@@ -19,25 +19,27 @@ from ..transport.kube.together import Together
 
 ALIASES: tuple[str, ...] = ("k8s",)
 
-Quantity = Annotated[str, Meta(pattern=r"^\d+(\.\d+)?(m|[kMGTPE]i?)?$", examples=["500m", "2", "4Gi"])]
+Processors = Annotated[str, Meta(pattern=r"^\d+(\.\d+)?m?$", examples=["2", "500m"])]
+Bytes = Annotated[str, Meta(pattern=r"^\d+(\.\d+)?(k|[MGTPE]|[KMGTPE]i)?$", examples=["16Gi", "500Mi"])]
+"""Without the `m` that the cluster would take for thousandths of a byte, and wait for ever."""
 
 
 class Resources(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[resources]` table: what a pod asks for, and may use at most."""
 
-    cpu: Annotated[Quantity | None, Meta(description="Processors that are reserved, such as 2 or 500m")] = None
-    memory: Annotated[Quantity | None, Meta(description="Memory that is reserved, and the most it may use")] = None
-    cpu_limit: Annotated[Quantity | None, Meta(description="The most processors it may use; left out, no limit")] = None
+    cpu: Annotated[Processors | None, Meta(description="Processors that are reserved, such as 2 or 500m")] = None
+    memory: Annotated[Bytes | None, Meta(description="Memory that is reserved, and the most it may use")] = None
+    cpu_limit: Annotated[Processors | None, Meta(description="Most processors it may use; left out, no limit")] = None
     gpu: Annotated[int, Meta(ge=0, description="How many GPUs")] = 0
     gpu_resource: Annotated[str, Meta(description="The vendor's name for them")] = "nvidia.com/gpu"
-    ephemeral_storage: Annotated[Quantity | None, Meta(description="Disk of the node that is reserved")] = None
+    ephemeral_storage: Annotated[Bytes | None, Meta(description="Disk of the node that is reserved")] = None
 
 
 class Listening(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[server]` table of a lab in a pod."""
 
     disk: Annotated[
-        Quantity | None,
+        Bytes | None,
         Meta(description="Size of a volume of its own for the lab's folder, which outlives the pod; left out, none"),
     ] = None
     storage_class: Annotated[str | None, Meta(description="Storage class of that volume; left out, the default")] = None

@@ -53,6 +53,7 @@ class Afar(Linked, ABC):
 
     host: str
     """The machine's name, in messages."""
+    files_by = "sftp"
 
     def __init__(self, profile: Profile, settings: Any) -> None:
         super().__init__(msgspec.structs.replace(profile, settings=settings))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import ssl
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -22,6 +24,7 @@ from tests.conftest import PATIENCE, Cli, need, wait_for
 from tests.contract.places import ELSEWHERE, ContainerServers
 from tests.contract.server_ground import Labs
 from tests.contract.test_links import keepers, row
+from tests.far.test_copying import FILES, KEPT, lay_out
 from tests.outcomes.ground import two_lines
 from tests.sshd import Sshd, make_key
 
@@ -30,6 +33,11 @@ from .conftest import Desk
 VOLUME = "jupyterctl-test-elsewhere"
 BIG = "import os, hashlib; data = os.urandom(40 << 20); open('/work/big', 'wb').write(data);"
 BIG += "print(hashlib.sha256(data).hexdigest())"
+DIGESTS = """
+import hashlib, json, os
+found = [os.path.join(root, name) for root, _, names in os.walk("/work") for name in names]
+print(json.dumps({file[6:]: hashlib.sha256(open(file, "rb").read()).hexdigest() for file in found}))
+"""
 
 
 class Away:
@@ -67,6 +75,15 @@ class Away:
         done = self.desk.ground.named("there").exec_run(["python3", "-c", code])
         assert done.exit_code == 0, done.output
         return done.output.decode()
+
+    def files(self) -> dict[str, str]:
+        """The digests of all files in its folder."""
+        told: dict[str, str] = json.loads(self.inside(DIGESTS))
+        return told
+
+    def halves(self) -> bool:
+        """Whether one is there that has not come whole."""
+        return ".part" in self.inside("import os; print(os.listdir('/work'))")
 
     def carriers(self) -> int:
         """How many commands of ours carry connections in the container."""
@@ -192,6 +209,63 @@ def test_files_go_there_and_back(away: Away, relay: engine.Relay, tmp_path: Path
         away.session.copy("there:/nowhere/x", str(back), lambda *_: None)
     with pytest.raises(TargetError, match=r"did not arrive: .*/proc/x"):
         away.session.copy(str(file), "there:/proc/x", lambda *_: None)
+
+
+@pytest.mark.parametrize("way", ["ssh", "tcp"])
+def test_a_folder_is_mirrored_to_and_fro(away: Away, ways: Ways, way: str, cli: Cli, tmp_path: Path) -> None:
+    """By commands in the container, whatever leads to its engine and without anything in the image for it."""
+    away.describe(ways[way]())
+    away.start()
+    here = lay_out(tmp_path / "project")
+    os.utime(here / "a.py", (1_600_000_000, 1_600_000_000))
+    trial = cli("sync", "there", "--dry-run", cwd=here)
+    assert "a.py" in trial.stdout, trial.stderr
+    assert away.files() == {}
+    done = cli("sync", "there", cwd=here)
+    assert f"{len(KEPT)} copied, 0 removed, by exec" in done.stderr
+    assert away.files() == {name: hashlib.sha256(FILES[name]).hexdigest() for name in KEPT}
+    assert away.inside("import os; print(os.stat('/work/a.py').st_mtime)") == "1600000000.0\n"
+    assert "0 copied, 0 removed" in cli("sync", "there", cwd=here).stderr
+
+    away.inside("open('/work/result.csv', 'w').write('1,2'); open('/work/data/noise.log', 'w').write('stays')")
+    (here / "mine.txt").write_text("is not there\n")
+    back = cli("sync", "there", "--back", cwd=here)
+    assert "1 copied, 0 removed, by exec" in back.stderr
+    assert (here / "result.csv").read_text() == "1,2"
+    assert (here / "mine.txt").exists()
+    assert not (here / "data/noise.log").exists()
+
+    (here / "a.py").unlink()
+    asked = cli("sync", "there", "--delete", cwd=here)
+    assert (asked.returncode, "remove `a.py` at `there`?" in asked.stderr) == (2, True)
+    assert "a.py" in away.files()
+    gone = cli("sync", "there", "--delete", "--yes", cwd=here)
+    assert "1 copied, 1 removed, by exec" in gone.stderr
+    assert away.files().keys() == KEPT - {"a.py"} | {"result.csv", "mine.txt", "data/noise.log"}
+
+
+def test_a_mirroring_that_is_cut_off_leaves_whole_files(away: Away, relay: engine.Relay, cli: Cli, home: Path) -> None:
+    """The way is lost in the middle of one: it is told in two lines, and asked again it goes on with the rest."""
+    away.describe(f"tcp://{ELSEWHERE}:{relay.port}")
+    away.start()
+    here = away.desk.folder / "project"
+    here.mkdir()
+    (here / "first.txt").write_bytes(b"whole")
+    (here / "second.bin").write_bytes(os.urandom(256 << 20))
+    running = subprocess.Popen(
+        [sys.executable, "-m", "jupyterctl", "sync", "there"], cwd=here, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(away.halves)
+    with relay.cut():
+        said = running.communicate(timeout=PATIENCE)[1]
+        assert running.returncode == 3, said
+    assert "`" in said
+    wait_for(lambda: not away.halves())
+    assert "first.txt" in away.files()
+    wait_for(away.answers)
+    again = cli("sync", "there", cwd=here)
+    assert "copied, 0 removed, by exec" in again.stderr
+    assert away.files() == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in here.iterdir()}
 
 
 def test_a_container_that_is_restarted_is_waited_for(away: Away, relay: engine.Relay) -> None:

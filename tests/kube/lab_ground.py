@@ -13,7 +13,7 @@ import websocket
 
 from jupyterctl.core.session import Session
 from jupyterctl.core.status import Status
-from jupyterctl.transport.kube import doctor, lab_manifest
+from jupyterctl.transport.kube import lab_manifest, rights
 from jupyterctl.transport.kube.carried import WAIT_SECONDS
 from tests.cluster import ADMIN, Space
 from tests.conftest import PATIENCE
@@ -21,7 +21,7 @@ from tests.conftest import PATIENCE
 NAME = "there"
 RIGHTS, TO_END_BY_ITSELF = (
     [(group, ",".join(resources), ",".join(verbs)) for group, resources, verbs in rules]
-    for rules in (doctor.LABS, doctor.IDLE)
+    for rules in (rights.LABS, rights.IDLE)
 )
 """What a cluster's owner is asked for."""
 

@@ -46,7 +46,7 @@ ENDS = {
         },
     ),
     "pull": End(
-        RunState.FAILED, 3, "ImagePullBackOff", "cannot be pulled",
+        RunState.FAILED, 3, "ImagePullBackOff", "connection refused",
         settings={"image": "127.0.0.1:1/none:1", "pull": "missing"},
     ),
     "never": End(RunState.FAILED, 3, "ErrImageNeverPull", "cannot be pulled", settings={"image": "none:1"}),
@@ -54,6 +54,14 @@ ENDS = {
     "config": End(
         RunState.FAILED, 3, "CreateContainerConfigError", "no-such-secret",
         settings={"template": {"containers": [{"env": [MISSING_KEY]}]}},
+    ),
+    "secret": End(
+        RunState.FAILED, 3, "FailedMount", 'secret "no-such-secret" not found',
+        settings={"volumes": ["secret:no-such-secret:/secret"]},
+    ),
+    "configmap": End(
+        RunState.FAILED, 3, "FailedMount", 'configmap "no-such-map" not found',
+        settings={"volumes": ["configmap:no-such-map:/map"]},
     ),
     "node": End(
         RunState.FAILED, 3, "Unschedulable", "no node takes it",
@@ -198,9 +206,12 @@ def test_what_is_forbidden_is_named_with_its_role(runs: Runs) -> None:
     runs.profile(of=DEV)
     with pytest.raises(TargetError, match="`dev` may not create secrets in the namespace") as refused:
         runs.start("there", "1")
-    assert "kind: Role" in refused.value.hint
-    assert "verbs: [create]" in refused.value.hint
     assert "\n" not in refused.value.message + refused.value.hint
+    assert runs.space.apply(refused.value.hint.partition("to it: ")[2]) == "jupyterctl"
+    wait_for(lambda: {finding.name: finding.state for finding in runs.session.doctor("there")}["runs"] == "ok")
+    last, _ = runs.finish(runs.start("there", "print('allowed')"))
+    assert last.state is RunState.SUCCEEDED, last.error
+    runs.session.remove(last)
 
 
 def test_the_doctors_role_is_enough(runs: Runs) -> None:

@@ -13,7 +13,7 @@ from jupyterctl.errors import TargetError
 from jupyterctl.model import PhaseState
 from tests.cluster import DEV, Space
 from tests.conftest import COMMAND, wait_for
-from tests.contract.test_links import keepers
+from tests.contract.test_links import keepers, row
 
 from .lab_ground import NAME, RIGHTS, TO_END_BY_ITSELF, Lab, token
 
@@ -194,6 +194,8 @@ def test_files_go_there_and_back(lab: Lab, tmp_path: Path) -> None:
     assert copying.distant(where).look("a b.txt").kind == ""
     with pytest.raises(TargetError, match="no-such"):
         copying.distant(where).get("/no-such", back / "x", lambda *_: None)
+    with pytest.raises(TargetError, match=r"did not arrive: .*/proc/x: "):
+        copying.distant(where).put(back / "a b.txt", "/proc/x", lambda *_: None)
 
 
 def test_the_log_has_what_was_said_before_a_restart(lab: Lab) -> None:
@@ -218,6 +220,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "node": ({"node_selector": {"no": "where"}, "server": {"start_timeout": "4s"}}, "no node takes it"),
     "volume": ({"server": {"disk": "1Gi", "storage_class": "none", "start_timeout": "5s"}}, "PersistentVolumeClaim"),
     "secret": ({"volumes": ["secret:no-such:/x"], "server": {"start_timeout": "8s"}}, "no-such"),
+    "configmap": ({"volumes": ["configmap:no-such-map:/x"]}, 'configmap "no-such-map" not found'),
     "account": ({"service_account": "no-such"}, "no-such"),
     "jupyterlab": ({"python": "/usr/bin/python3"}, "has no JupyterLab"),
     "python": ({"python": "no-python"}, "no-python"),
@@ -235,6 +238,21 @@ def test_why_it_does_not_come_up(lab: Lab, why: str) -> None:
     assert said in refused.value.message
     assert refused.value.hint
     assert lab.replicas() == 0
+
+
+def test_one_that_waits_for_a_node_is_starting_wherever_one_looks(lab: Lab) -> None:
+    """Also once nobody waits for it any more: who started it has pressed Ctrl-C."""
+    lab.profile(node_selector={"no": "where"})
+    starting = lab.session.start_server(NAME)
+    next(phase for phase in starting if "no node takes it" in phase.detail)
+    starting.close()
+    assert lab.session.status(NAME).state == "starting"
+    seen = wait_for(lambda: (shown := row(lab.session)).error and shown)
+    assert (seen.state, lab.session.status(NAME).state) == ("starting", "starting")
+    assert row(lab.session).state == "starting"
+    assert "no node takes it" in str(seen.error)
+    lab.session.stop_server(NAME)
+    assert lab.session.status(NAME).state == "stopped"
 
 
 def test_a_quota_is_told_while_one_waits(lab: Lab) -> None:
@@ -255,8 +273,7 @@ def test_what_one_may_not_do_is_told_with_the_role_that_would_allow_it(lab: Lab)
     with pytest.raises(TargetError) as refused:
         list(lab.session.start_server(NAME))
     assert "`dev` may not get pods" in refused.value.message
-    assert "kind: Role" in refused.value.hint
-    lab.space.grant(*RIGHTS)
+    assert lab.space.apply(refused.value.hint.partition("to it: ")[2]) == "jupyterctl-labs"
     url = lab.start()
     assert lab.get()["kernels"] == 0
     assert token(url) == lab.space.token(NAME)

@@ -16,8 +16,9 @@ from jupyterctl.tui.screens.dialogs import Address, Confirm, Failure
 from jupyterctl.tui.screens.profile_form import ProfileForm
 from jupyterctl.tui.widgets.form import FormRow
 from jupyterctl.tui.widgets.logview import LogView
+from jupyterctl.tui.widgets.serverview import ServerView
 from jupyterctl.tui.widgets.table import Table
-from tests.tui.ground import opened, screen, shown, told, typed, until
+from tests.tui.ground import opened, screen, shown, text_of, told, typed, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -136,18 +137,6 @@ async def test_what_is_made_for_a_server_stands_among_its_steps(here, monkeypatc
         await until(pilot, lambda: "◐ environment" not in screen(pilot))
 
 
-async def test_a_field_that_is_still_to_come_has_its_first_value(here):
-    async with opened() as pilot:
-        await pilot.press("n")
-        form = await dialog(pilot, ProfileForm)
-        await until(pilot, lambda: form.values().get("run.retries") is not None)
-        late = FormRow("late", value="3")
-        mounting = form.query_one("#rows").mount(late)
-        assert form.values()["late"] == "3", "it is asked for before it is there"
-        await mounting
-        assert form.values()["late"] == "3"
-
-
 async def test_a_row_stays_while_something_is_done_with_it(here, home):
     """A place needs no row of its own once it has a profile; but what goes on there is to be seen."""
     async with opened() as pilot:
@@ -189,6 +178,19 @@ async def test_a_lab_on_this_machine_has_no_way_to_bring_back(here):
         assert told(pilot) == ["`local` has no way that could be lost"]
 
 
+async def test_a_server_is_in_the_state_that_its_row_says(here, home):
+    """In the pane beside it too: one that nobody has asked yet, and one that something is done with."""
+    profile(home, "far", 'kind = "ssh"\nhost = "nowhere.invalid"\n')
+    async with opened() as pilot:
+        await until(pilot, lambda: pilot.app.screen.query_one("#table", Table).key == "far")
+        await until(pilot, lambda: text_of(pilot, "#text").count("○ unconnected") == 1)
+        pilot.app.phases["far"] = "starting: connect"
+        pilot.app.screen.query_one(ServerView).tick()
+        assert "◐ starting" in text_of(pilot, "#text")
+        assert "⚠" not in text_of(pilot, "#text")
+        pilot.app.phases.clear()
+
+
 async def test_a_profile_is_made_from_the_form(here, home):
     async with opened() as pilot:
         await pilot.press("n")
@@ -212,6 +214,24 @@ async def test_a_profile_is_made_from_the_form(here, home):
         assert pilot.app.screen.query_one("#table", Table).key == "lab"
     made = Session().profile("lab").settings
     assert (made.workdir, made.run.timeout) == (str(here), "8h")
+
+
+async def test_what_is_typed_while_the_rows_of_another_kind_come_ends_nothing(here, home):
+    """Rows are asked for their text before they are on the screen, and after they have left it."""
+    async with opened() as pilot:
+        await pilot.press("n")
+        form = await dialog(pilot, ProfileForm)
+        await until(pilot, lambda: form.fields and len(form.query("FormRow")) == len(form.fields) + 2)
+        rows, going = form.query_one("#rows"), form.row("run.timeout")
+        going.text = "8h"
+        coming, left = rows.mount(FormRow("late", value="as it was")), going.remove()
+        assert form.values()["late"] == "as it was"
+        form.post_message(FormRow.Changed())
+        await coming
+        await left
+        assert (form.row("late").text, going.text) == ("as it was", "8h")
+        await pilot.pause()
+        assert pilot.app.screen is form
 
 
 async def test_environments_found_here_are_offered(here, home):

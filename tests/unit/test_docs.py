@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jupyterctl.transport.kube.api import Rule, role_of
-from jupyterctl.transport.kube.doctor import LABS, RUNS
+from jupyterctl.transport.kube.rights import LABS, RUNS, Rule, role_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

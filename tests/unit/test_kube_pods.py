@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyterctl import schema
 from jupyterctl.errors import ConfigError
 from jupyterctl.model import RunState
 from jupyterctl.targets.kubernetes import Settings
-from jupyterctl.transport.kube import pods, podspec
+from jupyterctl.transport.kube import doctor, pods, podspec
+from jupyterctl.transport.kube.api import Cluster
 
 
 def ago(seconds: float) -> str:
@@ -104,9 +108,41 @@ def test_a_pull_is_believed_to_fail_only_after_a_while() -> None:
     assert pods.hopeless(pod("Pending", state=refused, age=2)) is None
     fate = pods.hopeless(pod("Pending", state=refused, age=60))
     assert fate is not None
-    assert (fate.state, fate.name) == (RunState.FAILED, "ErrImagePull")
+    assert (fate.state, fate.name) == (RunState.FAILED, "ImagePullBackOff"), "the two are said in turn"
     assert pods.hopeless(pod("Pending", state={"waiting": {"reason": "ErrImageNeverPull"}})) is not None
     assert pods.hopeless(pod("Pending", state={"waiting": {"reason": "PodInitializing"}}, age=900)) is None
+
+
+def test_an_image_is_refused_with_the_reason_and_not_with_the_wait() -> None:
+    """Between two tries a kubelet says of the container that it waits, and why stands in its events alone."""
+    waits = {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "lab:1"'}}
+    refused = {"type": "Warning", "message": 'Failed to pull image "lab:1": no such host', "reason": "Failed"}
+    again = {"type": "Warning", "message": "Error: ImagePullBackOff", "reason": "Failed"}
+    fate = pods.hopeless(pod("Pending", state=waits, age=60), [refused, again])
+    assert fate is not None
+    assert (fate.name, fate.value) == ("ImagePullBackOff", "the image `lab:1` cannot be pulled: no such host")
+
+
+@pytest.mark.parametrize(
+    ("age", "last", "said", "lost"),
+    [
+        (40, 10, 'secret "login" not found', True),
+        (40, 10, 'configmap "pip" not found', True),
+        (40, 35, 'secret "login" not found', False),
+        (15, 1, 'secret "login" not found', False),
+        (40, 10, "failed to sync secret cache: timed out waiting for the condition", False),
+    ],
+)
+def test_a_volume_without_its_secret_is_waited_for_a_while(age: float, last: float, said: str, lost: bool) -> None:
+    """It may have been made meanwhile: the kubelet's last word on it must be a late one."""
+    creating = {"waiting": {"reason": "ContainerCreating"}}
+    made = pod("Pending", conditions=TAKEN, state=creating, age=age)
+    text = f'MountVolume.SetUp failed for volume "v2" : {said}'
+    event = {"type": "Warning", "reason": "FailedMount", "message": text, "lastTimestamp": ago(last)}
+    fate = pods.hopeless(made, [event])
+    assert (fate is not None) == lost
+    if fate is not None:
+        assert (fate.state, fate.name, fate.value) == (RunState.FAILED, "FailedMount", f"FailedMount: {text}")
 
 
 def test_a_pod_that_no_node_takes_has_its_time() -> None:
@@ -125,6 +161,33 @@ def spec(**given_settings: Any) -> Any:
     """What a profile with these settings makes of a pod."""
     settings = msgspec.convert(given_settings, Settings)
     return podspec.spec(settings, {"command": ["run"]}, env={"OURS": "1"}, volumes=[({"emptyDir": {}}, "/work")])
+
+
+def test_a_volume_that_is_none_is_found_by_the_doctor(tmp_path: Path) -> None:
+    """Without any cluster, and before a run is made."""
+    (tmp_path / "none").write_text("")
+    settings = msgspec.convert({"volumes": ["data:/data"]}, Settings)
+    first = next(doctor.look(Cluster(str(tmp_path / "none")), settings))
+    assert (first.name, first.state, first.detail) == ("pods", "fail", "`data:/data` in `volumes` is no volume")
+
+
+@pytest.mark.parametrize("key", ["memory", "ephemeral_storage"])
+@pytest.mark.parametrize(
+    ("text", "right"), [("500m", False), ("16g", False), ("500Mi", True), ("1.5Gi", True), ("4Ki", True)]
+)
+def test_thousandths_of_a_byte_are_no_memory(key: str, text: str, right: bool) -> None:
+    """As the cluster would take `500m`: its pod would wait for ever."""
+    with nullcontext() if right else pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"resources": {key: text}}, Settings)
+
+
+def test_what_a_new_profile_shows_as_examples_is_right() -> None:
+    for field in schema.fields(Settings):
+        for example in field.examples:
+            schema.parse(field, [str(example)] if schema.many(field) else str(example))
+    shown = {field.key: field.examples[:1] for field in schema.fields(Settings)}
+    assert shown["resources.memory"] == shown["server.disk"] == ("16Gi",)
+    assert shown["server.link_port"] == (8801,)
 
 
 def test_a_pod_has_no_rights_unless_the_profile_gives_it_some() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from ...errors import TargetError
+from ...errors import TargetError, UnreachableError
 from ...model import Listing
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class Filing(ABC):
     """A target whose labs are in containers: what of the Distant protocol is about files."""
 
     settings: Any
+    files_by = "exec"
 
     @property
     @abstractmethod
@@ -178,8 +179,11 @@ class Files:
         command = [self._python, "-c", PUT, destination, str(status.st_size), digest, str(mode)]
         try:
             feed(self._begin(command, True), _blocks(source), lambda done: progress(done, status.st_size))
+        except UnreachableError as error:
+            raise UnreachableError(f"`{source}` did not arrive: {error.message}", error.hint) from error
         except TargetError as error:
-            raise type(error)(f"`{source}` did not arrive: {error.message}", error.hint or "try again") from error
+            hint = error.hint or "free space or choose another place"
+            raise TargetError(f"`{source}` did not arrive: {error.message}", hint) from error
 
     def get(self, source: str, destination: Path, progress: Progress) -> None:
         """Copy a file here, in place at once, checked against the digest that is made there."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ...errors import TargetError, UnreachableError
+from . import rights
 from .connections import Connection, connection, forget
 
 LABEL = "jupyterctl"
@@ -46,6 +47,8 @@ class Cluster:
         self._wanted = context
         self._namespace = namespace
         self._known: Connection | None = None
+        self.purpose = rights.RUNS
+        """What a missing right is needed for where several things need it."""
 
     @property
     def named(self) -> tuple[str | None, ...]:
@@ -193,32 +196,11 @@ class Cluster:
         found = _FORBIDDEN.search(said)
         if found is None:
             return ForbiddenError(f"the cluster `{self.context}` forbids it: {said}", "ask its owner")
-        what = found["resource"]
-        role = role_of([(found["group"], (what,), (found["verb"],))], self.namespace)
+        what, verb = found["resource"], found["verb"]
         return ForbiddenError(
-            f"`{found['user']}` may not {found['verb']} {what} in the namespace `{self.namespace}` of `{self.context}`",
-            f"ask the cluster's owner for this Role, and a RoleBinding to it: {role}",
+            f"`{found['user']}` may not {verb} {what} in the namespace `{self.namespace}` of `{self.context}`",
+            rights.ask_for(rights.needed(found["group"], what, verb, self.purpose), self.namespace),
         )
-
-
-Rule = tuple[str, tuple[str, ...], tuple[str, ...]]
-"""An API group, resources, verbs."""
-
-
-def role_of(rules: Sequence[Rule], namespace: str) -> str:
-    """The Role with these rights, as YAML on one line.
-
-    >>> role_of([("", ("pods",), ("get",))], "lab")[-77:]
-    'namespace: lab}, rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]}'
-    """
-    given = [
-        f'{{apiGroups: ["{group}"], resources: [{", ".join(resources)}], verbs: [{", ".join(verbs)}]}}'
-        for group, resources, verbs in rules
-    ]
-    metadata = f"{{name: jupyterctl, namespace: {namespace}}}"
-    return (
-        f"{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {metadata}, rules: [{', '.join(given)}]}}"
-    )
 
 
 def _words(body: Any) -> str:

@@ -5,40 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...errors import TargetError
+from ...errors import ConfigError, TargetError
 from ...model import Check, CheckState
-from .api import Cluster, MissingError, Rule, role_of
+from . import podspec
+from .api import Cluster, MissingError
+from .rights import IDLE, LABS, RUNS, Rule, ask_for
 
-RUNS: tuple[Rule, ...] = (
-    ("batch", ("jobs",), ("create", "get", "list", "patch", "delete")),
-    ("", ("pods",), ("get", "list", "deletecollection")),
-    ("", ("pods/log",), ("get",)),
-    ("", ("pods/exec",), ("get", "create")),
-    ("", ("secrets",), ("create", "patch", "deletecollection")),
-    ("", ("events",), ("list",)),
-)
-"""What runs need."""
-LABS: tuple[Rule, ...] = (
-    ("apps", ("statefulsets",), ("get", "list", "create", "update", "delete")),
-    ("", ("secrets",), ("get", "create", "update")),
-    ("", ("pods",), ("get", "list", "delete")),
-    ("", ("pods/log",), ("get",)),
-    ("", ("pods/exec", "pods/portforward"), ("get", "create")),
-    ("", ("events",), ("list",)),
-)
-"""What labs need."""
-IDLE: tuple[Rule, ...] = (
-    ("", ("serviceaccounts",), ("create",)),
-    ("rbac.authorization.k8s.io", ("roles", "rolebindings"), ("create",)),
-    ("apps", ("statefulsets/scale",), ("patch",)),
-)
-"""What labs need beside that are to end by themselves when nobody uses them."""
 TTL_SINCE = (1, 21)
 """Before it, a server keeps what has ended until somebody removes it."""
 
 
 def look(cluster: Cluster, settings: Any) -> Iterator[Check]:
-    """The kubeconfig, the API server, the namespace, and the rights that runs and labs need."""
+    """What the profile says of pods, the kubeconfig, the API server, the namespace, what one may do there."""
+    try:
+        podspec.spec(settings, {}, env={})
+    except ConfigError as error:
+        yield Check(name="pods", state=CheckState.FAIL, detail=error.message, fix=error.hint)
     try:
         yield Check(name="kubeconfig", state=CheckState.OK, detail=f"context {cluster.context}")
         version = cluster.version
@@ -99,8 +81,7 @@ def _may(
     ]
     if not missing:
         return Check(name=name, state=CheckState.OK, detail="you may do all that they need")
-    role = role_of(wanted, cluster.namespace)
-    fix = f"ask the cluster's owner for this Role, and a RoleBinding to it: {role}"
+    fix = ask_for(wanted, cluster.namespace)
     return Check(name=name, state=lacking, detail=f"you may not {', '.join(missing)}", fix=fix)
 
 

@@ -171,7 +171,7 @@ class Start:
         if lab.pod is None or lab.ending:
             self.before = 0
             return
-        if (hopeless := pods.hopeless(lab.pod)) is not None:
+        if (hopeless := pods.hopeless(lab.pod, told)) is not None:
             raise _FailedError(hopeless.value, _remedy(hopeless.name))
         state = pods.main(lab.pod).get("state", {})
         crashes = state.get("terminated") or state.get("waiting", {}).get("reason") == "CrashLoopBackOff"

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from ...errors import TargetError
+from ...errors import StartingError, TargetError
 from ...model import Dial, Facts, Phase, Profile, Server, ServerSpec
 from ..contained.files import Files, Filing
 from ..linked import Alone, Linked
 from .api import Cluster
+from .rights import LABS
 
 if TYPE_CHECKING:
     from ..linked import Opened
@@ -184,6 +185,7 @@ class Labs(Filing, Linked):
         from .way import Way
 
         cluster = self.cluster.anew()
+        cluster.purpose = LABS
         report("connect", cluster.client.configuration.host)
         way = Way(cluster, self.profile.name)
         report("authenticate", f"context {cluster.context}, namespace {cluster.namespace}")
@@ -191,7 +193,7 @@ class Labs(Filing, Linked):
         return Alone(way, way.uneasy)
 
     def dial(self, carrier: Opened, *, anew: bool) -> Dial:  # noqa: ARG002 - a cluster brings labs back itself
-        """Where the lab listens; TargetError says why it does not, where the cluster knows."""
+        """Where the lab listens; TargetError says why it does not, StartingError what it waits for."""
         from . import lab_state
 
         self.cluster = cast("Way", carrier.way).cluster
@@ -207,7 +209,7 @@ class Labs(Filing, Linked):
         if not lab.wanted or lab.rests:
             raise TargetError(f"the lab of `{self.profile.name}` is stopped", start)
         told = lab_state.events(self.cluster, lab.set, lab.pod)
-        raise TargetError(f"the lab is coming up: {lab_state.waits_for(lab, told)}", "it is waited for")
+        raise StartingError(f"the lab is coming up: {lab_state.waits_for(lab, told)}", "it is waited for")
 
     # -- files -----------------------------------------------------------------------------------------------------
 

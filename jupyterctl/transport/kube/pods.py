@@ -5,6 +5,7 @@ All of it is read off objects as the API tells them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,9 @@ AT_ONCE = {"InvalidImageName", "ErrImageNeverPull"}
 """What waiting cannot mend."""
 PATIENCE_SECONDS = 20.0
 """How long a pod may be refused its image or its configuration before that is believed."""
+_ABSENT = re.compile(r"(?:secret|configmap) \"[^\"]+\" not found$")
+"""How a kubelet ends what it says of a volume that it cannot fill."""
+_PULL = re.compile(r"^Failed to pull image \"[^\"]*\": ")
 NOT_STARTED = {"ContainerCannotRun", "StartError", "CreateContainerError"}
 
 
@@ -75,24 +79,40 @@ def pending(pod: Object, events: Sequence[Object] = ()) -> str:
         return f"no node takes it: {scheduled.get('message', scheduled.get('reason', ''))}"
     waiting = main(pod).get("state", {}).get("waiting") or {}
     reason = waiting.get("reason", "")
+    warned = [event for event in events if event.get("type") == "Warning"]
     if reason in PULLS | AT_ONCE:
-        return f"the image `{_image(pod)}` cannot be pulled: {_sentence(waiting)}"
+        return f"the image `{_image(pod)}` cannot be pulled: {_refused(waiting, warned)}"
     if reason in CONFIGURATION:
         return f"its container cannot be made: {_sentence(waiting)}"
-    warned = [event for event in events if event.get("type") == "Warning"]
     if warned:
         return f"{warned[-1].get('reason', '')}: {_sentence(warned[-1])}"
     return "its image is pulled, or its container made" if scheduled else "it waits for a node"
 
 
-def hopeless(pod: Object) -> Fate | None:
+def hopeless(pod: Object, events: Sequence[Object] = ()) -> Fate | None:
     """The end of a pod that will never start; None while it may."""
     waiting = main(pod).get("state", {}).get("waiting") or {}
     reason = waiting.get("reason", "")
-    began = pod.get("status", {}).get("startTime")
-    if reason in AT_ONCE or (reason in PULLS | CONFIGURATION and age(began) > PATIENCE_SECONDS):
-        return Fate(state=RunState.FAILED, name=reason, value=pending(pod))
+    if reason in AT_ONCE or (reason in PULLS | CONFIGURATION and held_up(pod)):
+        name = (
+            "ImagePullBackOff" if reason == "ErrImagePull" else reason
+        )  # a kubelet says the one and the other in turn
+        return Fate(state=RunState.FAILED, name=name, value=pending(pod, events))
+    absent = [event for event in events if _ABSENT.search(_sentence(event))]
+    if held_up(pod) and absent and _lasting(pod, absent[-1]):
+        return Fate(state=RunState.FAILED, name="FailedMount", value=pending(pod, absent))
     return None
+
+
+def _lasting(pod: Object, event: Object) -> bool:
+    """Whether it happened once more when the node had long had the pod: what was made meanwhile is not missing."""
+    when = event.get("lastTimestamp") or event.get("eventTime")
+    return bool(when) and age(pod["status"]["startTime"]) - age(when) >= PATIENCE_SECONDS
+
+
+def held_up(pod: Object) -> bool:
+    """Whether a node has had it for longer than a refusal may last, and nothing of it runs."""
+    return phase(pod) == "Pending" and age(pod.get("status", {}).get("startTime")) > PATIENCE_SECONDS
 
 
 def unscheduled(pod: Object, seconds: float) -> Fate | None:
@@ -150,6 +170,13 @@ def of_job(job: Object | None, pods: Sequence[Object]) -> Fate:
 
 def _image(pod: Object) -> str:
     return str(pod.get("spec", {}).get("containers", [{}])[0].get("image", ""))
+
+
+def _refused(waiting: Object, warned: Sequence[Object]) -> str:
+    """Why an image is not pulled; while a kubelet waits to try again, it says that alone of the container."""
+    said = [_sentence(event) for event in warned]
+    told = [text for text in said if _PULL.match(text)]
+    return _PULL.sub("", told[-1]) if told and waiting.get("reason") == "ImagePullBackOff" else _sentence(waiting)
 
 
 def _sentence(told: Object) -> str:

@@ -18,6 +18,8 @@ from .logs import Log
 
 EVENTS_AFTER = 2.0
 """Seconds that a pod may be on its way before the cluster's events are asked for the reason."""
+EVENTS_EVERY = 2.0
+"""Seconds between two questions for them."""
 
 Object = dict[str, Any]
 
@@ -35,6 +37,8 @@ class Watch:
         self._anchors: list[Anchor] = []
         self._looked = 0.0
         self._asked = False
+        self._warned: tuple[float, str, list[Object]] = (0.0, "", [])
+        """When the cluster was last asked for warnings, of which object, and what it said."""
 
     # -- the cluster's side ------------------------------------------------------------------------------------------
 
@@ -91,7 +95,10 @@ class Watch:
     def stuck(self) -> Fate | None:
         """The end of a run that will not start."""
         pod = self.pod
-        return (pods.hopeless(pod) or pods.unscheduled(pod, self._patience)) if pod else None
+        if pod is None:
+            return None
+        warned = self._events(pod) if pods.held_up(pod) else []
+        return pods.hopeless(pod, warned) or pods.unscheduled(pod, self._patience)
 
     def _attempts(self) -> list[Attempt]:
         known = {pod["metadata"]["uid"]: pod for pod in self.pods}
@@ -225,7 +232,11 @@ class Watch:
 
     def _events(self, of: Object) -> list[Object]:
         """What the cluster warns of that keeps something from starting, the newest last."""
-        selector = f"involvedObject.uid={of['metadata']['uid']},type=Warning"
+        uid = of["metadata"]["uid"]
+        asked, about, told = self._warned
+        if about == uid and time.monotonic() - asked < EVENTS_EVERY:
+            return told
+        selector = f"involvedObject.uid={uid},type=Warning"
         try:
             found = self.cluster.ask(
                 self.cluster.events.get, namespace=self.cluster.namespace, field_selector=selector
@@ -233,7 +244,9 @@ class Watch:
         except ForbiddenError:
             return []
         told = [event for event in found if event.get("reason", "").startswith(("Failed", "BackOff"))]
-        return sorted(told, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+        told.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+        self._warned = time.monotonic(), uid, told
+        return told
 
     def fate(self) -> Fate:
         """How the run ended, as the cluster tells it."""

@@ -81,7 +81,8 @@ class Form(Base[None]):
         """Do it, unless a field is wrong; then go there."""
         wrong = next((row for row in self.query(FormRow) if row.wrong()), None)
         if wrong is not None:
-            wrong.query_one(".row").children[1].focus()
+            if wrong.field is not None:
+                wrong.field.focus()
             self.board.say(f"{wrong.label}: {wrong.wrong()}", severity="warning")
             return
         self.board.did = self.command()

@@ -9,8 +9,8 @@ from textual.widget import Widget
 
 from ...core import words
 from .. import actions, serving
-from ..glyphs import Cell, server
-from ..widgets.serverview import ServerView, kernels
+from ..glyphs import Cell
+from ..widgets.serverview import ServerView, how, kernels
 from ..widgets.table import Column, Table
 from .listing import Listing
 
@@ -161,13 +161,6 @@ def _hindrance(name: str, status: Status, doing: str) -> str:
     if name in RUNNING and status.state == "stopped":
         return f"`{status.name}` is stopped"
     return ""
-
-
-def how(status: Status) -> Cell:
-    """The state of a server; of one that nobody has asked yet, that it is not connected."""
-    if status.state == "unknown" and not status.error:
-        return Cell("○ unconnected", "dim")
-    return server(status.state)
 
 
 def trouble(status: Status) -> str:

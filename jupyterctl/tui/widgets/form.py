@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -45,12 +45,15 @@ class FormRow(Vertical):
         self.choices = tuple(choices)
         self.kind = kind
         self.read = read
+        self.field: Input | Select[str] | Checkbox | TextArea | None = None
+        """What holds the value; None until the row is on its screen, as while others are being mounted."""
 
     def compose(self) -> ComposeResult:
         """Label and value side by side, the help under them."""
         with Horizontal(classes="row"):
             yield Static(Content(self.label), classes="label")
-            yield self._field()
+            self.field = self._field()
+            yield self.field
             if self.kind == "text" and self.choices:
                 yield _offers()
         yield Static(Content(printable(self.help_text)), classes="help")
@@ -86,14 +89,14 @@ class FormRow(Vertical):
 
         Where the machine is slow one row of a form is filled in, and asks for all, before another one is there.
         """
-        field = next((field for field in self.query(".row > *") if not field.has_class("label")), None)
+        field = self.field
         if field is None:
             return self.first
         if isinstance(field, Select):
             return "" if field.value is Select.NULL else str(field.value)
         if isinstance(field, Checkbox):
             return "true" if field.value else "false"
-        return field.text if isinstance(field, TextArea) else cast(Input, field).value
+        return field.text if isinstance(field, TextArea) else field.value
 
     @text.setter
     def text(self, text: str) -> None:

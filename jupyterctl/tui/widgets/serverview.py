@@ -123,7 +123,7 @@ class ServerView(VerticalScroll, can_focus=True):
         active = words.ago(known.last_activity) if known else ""
         pairs: list[tuple[str, Cell | str]] = [
             ("server", Cell(status.name, "strong")),
-            ("state", server(status.state)),
+            ("state", self._state(status)),
             ("error", Cell(status.error or "", "bad")),
             ("kind", status.kind or ""),
             ("place", status.place or ""),
@@ -141,6 +141,11 @@ class ServerView(VerticalScroll, can_focus=True):
             *self.told.values.items(),
         ]
         return facts(pairs, self.board.glyphs, self.size.width)
+
+    def _state(self, status: Status) -> Cell:
+        """As its row has it: what is being done with it comes first."""
+        doing, _, _ = self.board.phases.get(status.name, "").partition(": ")
+        return Cell(f"◐ {doing}", "busy") if doing else how(status)
 
     def _phases(self, name: str) -> Content:
         steps = self.board.steps.get(name, [])
@@ -177,3 +182,10 @@ def kernels(status: Status) -> str:
         return ""
     counts = [f"{count} {word}" for count, word in ((known.busy, "busy"), (known.idle, "idle")) if count]
     return ", ".join(counts) or "none"
+
+
+def how(status: Status) -> Cell:
+    """The state of a server; of one that nobody has asked yet, that it is not connected."""
+    if status.state == "unknown" and not status.error:
+        return Cell("○ unconnected", "dim")
+    return server(status.state)
