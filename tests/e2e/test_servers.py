@@ -61,6 +61,18 @@ def busy_kernel(cli: Cli, tmp_path: Path) -> str:
     return kernel
 
 
+def test_a_start_that_is_waited_for_no_longer_goes_on(lab: Path, cli: Cli) -> None:
+    assert cli("stop", "lab").returncode == 0
+    starting = subprocess.Popen([COMMAND, "start", "lab"], stderr=subprocess.PIPE, text=True, cwd=lab)
+    assert starting.stderr is not None
+    assert any("✓ process" in line for line in starting.stderr)
+    starting.send_signal(signal.SIGINT)
+    said = starting.communicate(timeout=PATIENCE)[1].splitlines()
+    assert starting.returncode == 130
+    assert said[-2:] == ["error: interrupted; `lab` may come up nonetheless", "hint: end it by: jupyterctl stop lab"]
+    wait_for(lambda: running(cli)["health"]["http"] == "ok")
+
+
 def test_a_lab_from_start_to_stop(lab: Path, cli: Cli) -> None:
     server = running(cli)
     assert (server["state"], server["link"]["state"], server["health"]["http"]) == ("running", "up", "ok")

@@ -94,9 +94,7 @@ def hopeless(pod: Object, events: Sequence[Object] = ()) -> Fate | None:
     waiting = main(pod).get("state", {}).get("waiting") or {}
     reason = waiting.get("reason", "")
     if reason in AT_ONCE or (reason in PULLS | CONFIGURATION and held_up(pod)):
-        name = (
-            "ImagePullBackOff" if reason == "ErrImagePull" else reason
-        )  # a kubelet says the one and the other in turn
+        name = "ImagePullBackOff" if reason == "ErrImagePull" else reason  # which are said in turn
         return Fate(state=RunState.FAILED, name=name, value=pending(pod, events))
     absent = [event for event in events if _ABSENT.search(_sentence(event))]
     if held_up(pod) and absent and _lasting(pod, absent[-1]):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("NAME", 14, 2),
     Column("STATE", 14),
-    Column("KIND", 8, 0, 3),
+    Column("KIND", 10, 0, 3),
     Column("KERNELS", 14, 0, 2),
     Column("ADDRESS", 22, 1, 4),
     Column("SINCE", 10, 0, 5),
