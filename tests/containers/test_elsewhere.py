@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
 import pytest
 
@@ -30,7 +31,6 @@ from tests.sshd import Sshd, make_key
 
 from .conftest import Desk
 
-VOLUME = "jupyterctl-test-elsewhere"
 BIG = "import os, hashlib; data = os.urandom(40 << 20); open('/work/big', 'wb').write(data);"
 BIG += "print(hashlib.sha256(data).hexdigest())"
 DIGESTS = """
@@ -45,12 +45,14 @@ class Away:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
+        self.volume = f"jupyterctl-test-{uuid4().hex}"
+        """What its lab works in: tests beside this one have their own."""
         self.labs = Labs(desk.folder, ContainerServers())
         self.session = self.labs.session
 
     def describe(self, url: str, **settings: object) -> None:
         """Write the profile."""
-        self.desk.describe(engine=url, workdir=VOLUME, **settings)
+        self.desk.describe(engine=url, workdir=self.volume, **settings)
 
     def start(self) -> str:
         """Start the lab; its address."""
@@ -100,11 +102,12 @@ class Away:
 @pytest.fixture
 def away(desk: Desk) -> Iterator[Away]:
     """What their lab works in is gone afterwards."""
-    yield Away(desk)
+    made = Away(desk)
+    yield made
     for container in desk.ground.containers():
         container.remove(force=True, v=True)
     with suppress(Exception):  # nothing has made it
-        desk.ground.client.volumes.get(VOLUME).remove()
+        desk.ground.client.volumes.get(made.volume).remove()
 
 
 @pytest.fixture
@@ -314,7 +317,7 @@ def test_a_way_that_is_cut_is_unreachable_and_comes_back(away: Away, relay: engi
 
 def test_a_machine_that_goes_away_and_comes_back(away: Away, box: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that DOCKER_HOST names, for the keeper too."""
-    lines = away.desk.ground.profile(workdir=VOLUME).splitlines()
+    lines = away.desk.ground.profile(workdir=away.volume).splitlines()
     away.desk.describe("\n".join(line for line in lines if not line.startswith("engine")))
     monkeypatch.setenv("DOCKER_HOST", f"ssh://{box.name}")
     pid, url = away.labs.start(), away.session.server_url("there")

@@ -194,8 +194,10 @@ def test_files_go_there_and_back(lab: Lab, tmp_path: Path) -> None:
     assert copying.distant(where).look("a b.txt").kind == ""
     with pytest.raises(TargetError, match="no-such"):
         copying.distant(where).get("/no-such", back / "x", lambda *_: None)
-    with pytest.raises(TargetError, match=r"did not arrive: .*/proc/x: "):
-        copying.distant(where).put(back / "a b.txt", "/proc/x", lambda *_: None)
+    for refused in ("a b.txt", "below/large.bin"):  # the one is sent before it is refused, the other while it is sent
+        for path in ("/proc/x", "/proc/x/y"):
+            with pytest.raises(TargetError, match=rf"did not arrive: .*{path}: "):
+                copying.distant(where).put(back / refused, path, lambda *_: None)
 
 
 def test_the_log_has_what_was_said_before_a_restart(lab: Lab) -> None:

@@ -29,6 +29,9 @@ class Command(Protocol):
     def write(self, data: bytes | memoryview) -> None:
         """Send a piece of its input; UnreachableError where the way is lost."""
 
+    def answered(self) -> bool:
+        """Whether it has written something, or ended, before its input has."""
+
     def output(self) -> Iterator[bytes]:
         """What it writes, as it comes; UnreachableError where the way is lost before it has ended."""
 
@@ -37,10 +40,15 @@ class Command(Protocol):
 
 
 def feed(command: Command, blocks: Iterator[bytes], sent: Callable[[int], object]) -> bytes:
-    """The output of a command that is given these bytes, and knows itself when it has them all."""
+    """The output of a command that is given these bytes, and knows itself when it has them all.
+
+    One that writes something before wants no more of them.
+    """
     done = 0
     for block in blocks:
         for start in range(0, len(block), PIECE):
+            if command.answered():
+                return command.result()
             part = memoryview(block)[start : start + PIECE]
             command.write(part)
             done += len(part)
@@ -73,11 +81,11 @@ for path in wanted["remove"]:
         os.unlink(path)
 """
 PUT = """
-import hashlib, os, sys
+import hashlib, os, select, sys
 path, left, digest, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
 part, seen = path + "." + digest[:16] + ".part", hashlib.sha256()
 try:
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with open(part, "wb") as file:
         os.chmod(part, mode)
         while left:
@@ -91,6 +99,10 @@ try:
         sys.exit("it came damaged")
     os.replace(part, path)
 except OSError as error:
+    os.write(1, b"!")
+    # what is on its way is read nonetheless: the way would break under the reason
+    while select.select([0], [], [], 1)[0] and os.read(0, 1 << 20):
+        pass
     sys.exit("%s: %s" % (path, error.strerror))
 finally:
     if os.path.exists(part):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ...errors import TargetError, UnreachableError
+from ..polling import readable
 from .client import client, words
 from .frames import OUTPUT, frames, handed
 from .where import Engine
@@ -41,7 +42,8 @@ class Command:
     def __init__(self, engine: Engine, container: str, command: Sequence[str], *, stdin: bool = False) -> None:
         self._engine = engine
         self._stream = Stream(engine, container, command, stdin=stdin)
-        self._errors = bytearray()
+        self._split = frames()
+        self._errors, self._early = bytearray(), bytearray()
         self._over = False
 
     def write(self, data: bytes | memoryview) -> None:
@@ -51,22 +53,34 @@ class Command:
         except OSError as error:
             raise _lost(error) from error
 
+    def answered(self) -> bool:
+        """Whether it has written something, or ended, before its input has."""
+        try:
+            while not self._over and not self._early and (self._stream.ahead or readable(self._stream.socket)):
+                self._early += self._hear()
+        except OSError as error:
+            raise _lost(error) from error
+        return bool(self._early) or self._over
+
     def output(self) -> Iterator[bytes]:
         """What it writes, as it comes; UnreachableError where the way is lost before it has ended."""
-        split = frames()
         try:
+            yield bytes(self._early)
             while not self._over:
-                data, self._stream.ahead = self._stream.ahead or self._stream.socket.recv(BLOCK), b""
-                self._over = not data
-                for number, part in split(data):
-                    if number == OUTPUT:
-                        yield part
-                    else:
-                        self._errors += part
+                yield self._hear()
         except OSError as error:
             raise _lost(error) from error
         finally:
             self._stream.close()
+
+    def _hear(self) -> bytes:
+        """What has come of its output; of its errors, that is kept."""
+        data, self._stream.ahead = self._stream.ahead or self._stream.socket.recv(BLOCK), b""
+        self._over = not data
+        told = bytearray()
+        for number, part in self._split(data):
+            (told if number == OUTPUT else self._errors).extend(part)
+        return bytes(told)
 
     def result(self) -> bytes:
         """All its output; TargetError with its own words where it fails."""

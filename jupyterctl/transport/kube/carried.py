@@ -7,7 +7,6 @@ at, not taken, until the pod has answered or has had its time to refuse: one tha
 from __future__ import annotations
 
 import logging
-import select
 import socket
 import ssl
 import threading
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import TargetError, UnreachableError
 from ..linked import Caller
+from ..polling import readable
 from ..ssh.pump import READ, WRITE
 from . import streams
 
@@ -146,7 +146,7 @@ class Carried:
             try:
                 channel, part = self._next()
             except _WAIT:
-                _readable(self._socket, GLANCE_SECONDS)
+                readable(self._socket, GLANCE_SECONDS)
                 self._offer(self._said())
                 if not began and len(self._begun) > 1:
                     deadline = time.monotonic() + REFUSAL_SECONDS
@@ -344,10 +344,3 @@ def _frames(receive: Callable[[int], bytes]) -> Any:
     import websocket
 
     return websocket.frame_buffer(receive, skip_utf8_validation=True)
-
-
-def _readable(sock: Any, seconds: float) -> bool:
-    """Whether something comes within so many seconds."""
-    waiting = select.poll()
-    waiting.register(sock, select.POLLIN)
-    return bool(waiting.poll(max(0.0, seconds) * 1000))

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import TargetError, UnreachableError
 from ..contained.files import feed
+from ..polling import readable
 from .api import Cluster, MissingError
 
 STDIN, STDOUT, STDERR, STATUS = range(4)
@@ -100,6 +101,8 @@ class Command:
         self._socket.settimeout(SILENCE_SECONDS)
         self._cluster = cluster
         self._errors = bytearray()
+        self._early = bytearray()
+        """Output that came while its input was sent."""
         self.code: int | None = None
         """Its exit code, once its output has ended."""
 
@@ -112,29 +115,44 @@ class Command:
         except (websocket.WebSocketException, OSError) as error:
             raise UnreachableError(f"the way into the pod was lost: {error}", "try again") from error
 
+    def answered(self) -> bool:
+        """Whether it has written something, or ended, before its input has."""
+        import websocket
+
+        try:
+            while self.code is None and readable(self._socket.sock):
+                self._early += self._hear()
+        except (websocket.WebSocketException, OSError) as error:
+            raise UnreachableError(f"the way into the pod was lost: {error}", "try again") from error
+        return bool(self._early) or self.code is not None
+
     def output(self) -> Iterator[bytes]:
         """What it writes, as it comes; UnreachableError where the way is lost before it has ended."""
         import websocket
 
         try:
+            if self._early:
+                yield bytes(self._early)
             while self.code is None:
-                opcode, data = self._receive()
-                if opcode == websocket.ABNF.OPCODE_CLOSE or not data:
-                    if opcode == websocket.ABNF.OPCODE_CLOSE:
-                        break
-                    continue
-                if data[0] == STDOUT and len(data) > 1:
-                    yield data[1:]
-                elif data[0] == STDERR:
-                    self._errors += data[1:]
-                elif data[0] == STATUS:
-                    self.code = code(data[1:])
+                if data := self._hear():
+                    yield data
         except (websocket.WebSocketException, OSError) as error:
             raise UnreachableError(f"the way into the pod was lost: {error}", "try again") from error
         finally:
             self._socket.close()
-        if self.code is None:
+
+    def _hear(self) -> bytes:
+        """The next of what it says: of its output, that; what else it may be is kept."""
+        import websocket
+
+        opcode, data = self._receive()
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
             raise UnreachableError("the way into the pod was lost", "try again")
+        if data[:1] == bytes([STDERR]):
+            self._errors += data[1:]
+        elif data[:1] == bytes([STATUS]):
+            self.code = code(data[1:])
+        return data[1:] if data[:1] == bytes([STDOUT]) else b""
 
     def _receive(self) -> tuple[int, bytes]:
         """The next of what it says; whoever carries it is shown meanwhile that somebody waits."""
