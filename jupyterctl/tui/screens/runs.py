@@ -112,7 +112,8 @@ class Runs(Listing):
         known = list((self.board.runs or {}).values())
         live = sum(not run.state.ended for run in known)
         failed = sum(run.state is RunState.FAILED for run in known)
-        self.count(f"{live} live   {failed} failed   {len(known)} runs" if known else "")
+        all_ = "1 run" if len(known) == 1 else f"{len(known)} runs"
+        self.count(f"{live} live   {failed} failed   {all_}" if known else "")
         self.moved()
 
     def tick(self) -> None:
