@@ -65,7 +65,7 @@ def test_without_any_profile_everything_is_well(cli):
     assert json.loads(cli("status", "--json").stdout) == {"servers": [], "others": []}
     shown = cli("status")
     assert (shown.returncode, shown.stdout) == (0, "")
-    assert "profile new" in shown.stderr
+    assert "jupyterctl start local" in shown.stderr
 
 
 def test_this_machine_needs_no_profile(cli):
