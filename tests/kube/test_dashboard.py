@@ -34,7 +34,7 @@ async def test_a_run_tells_why_it_waits_until_it_starts(
 ) -> None:
     """Beside the wide list stands the run in full; the narrow one has room for the reason itself."""
     runs.profile(node_selector={label: "yes"})
-    run = runs.start("there", "print('at last')")
+    run = runs.start("there", "print('at last')", retries=2)  # a node may refuse it until it has heard of its own label
     async with opened(lambda: Session(runs.folder), size) as pilot:
         await pilot.press("2")
 

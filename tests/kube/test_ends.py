@@ -88,6 +88,18 @@ def test_ends_are_told_apart(runs: Runs) -> None:
     assert {name: found[:4] for name, found in said.items()} == expected, said
 
 
+def test_a_pod_that_its_node_does_not_take(runs: Runs) -> None:
+    """As happens between a scheduler and a node that do not know the same of it; here nobody has asked a scheduler."""
+    cluster = runs.space.cluster
+    node = cluster.ask(cluster.core.list_node)["items"][0]["metadata"]["name"]
+    runs.profile(node_selector={"no": "where"}, template={"nodeName": node})
+    run, _ = runs.finish(runs.start("there", "1"))
+    assert (run.state, run.exit_code) == (RunState.FAILED, 3)
+    assert run.error is not None
+    assert run.error.name == "NodeAffinity"
+    assert run.error.value.startswith("the node did not take the pod: ")
+
+
 def test_a_deleted_job_is_lost(runs: Runs) -> None:
     run = runs.start(runs.profile(), FOREVER)
     wait_for(lambda: runs.session.run(run.id).started)

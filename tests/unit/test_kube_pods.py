@@ -40,6 +40,10 @@ ENDS = {
     "evicted": (pod(reason="Evicted", message=FULL), RunState.LOST, "Evicted", FULL),
     "shut down": (pod(reason="NodeShutdown", message="worker-7 goes"), RunState.LOST, "NodeLost", "worker-7 goes"),
     "lost node": (pod(reason="NodeLost"), RunState.LOST, "NodeLost", "the node went"),
+    "refused by its node": (
+        pod(reason="OutOfcpu", message="Pod Node didn't have enough resource: cpu"),
+        RunState.FAILED, "OutOfcpu", "the node did not take the pod: Pod Node didn't have enough resource: cpu",
+    ),
     "deadline": (pod(reason="DeadlineExceeded"), RunState.TIMED_OUT, "DeadlineExceeded", "longer than it may"),
     "memory": (
         pod(state={"terminated": {"reason": "OOMKilled", "exitCode": 137}}),

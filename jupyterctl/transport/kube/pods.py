@@ -132,6 +132,9 @@ def ended(pod: Object) -> Fate:  # noqa: PLR0911 - one for each way to end
         return Fate(state=RunState.TIMED_OUT, name="DeadlineExceeded", value="the pod ran longer than it may")
     if reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"}:
         return Fate(state=RunState.LOST, name="NodeLost", value=f"the node went: {status.get('message', reason)}")
+    if reason and not status.get("containerStatuses"):
+        value = f"the node did not take the pod: {status.get('message', reason)}"
+        return Fate(state=RunState.FAILED, name=reason, value=value)
     if deleted({"metadata": {}, **pod}):
         value = "its pod was deleted, by somebody or because its node was drained"
         return Fate(state=RunState.LOST, name="PodDeleted", value=value)
