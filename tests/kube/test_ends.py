@@ -41,7 +41,7 @@ ENDS = {
         RunState.TIMED_OUT, 5, "DeadlineExceeded", "longer than it may",
         cell="import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\n" + FOREVER,
         settings={
-            "start_timeout": "1s", "keep": "1s", "run": {"timeout": "15s", "grace": "1s"},
+            "start_timeout": "30s", "keep": "1s", "run": {"timeout": "15s", "grace": "1s"},
             "template": {"terminationGracePeriodSeconds": 1},
         },
     ),
