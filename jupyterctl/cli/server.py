@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
@@ -32,12 +31,11 @@ def start(*, target: str, no_open: bool, yes: bool, as_json: bool) -> None:
     asking.
     """
     session = Session(notify=diagnostics.warning)
-    with _goes_on(target):
-        try:
-            took = phases.show(session.start_server(target), quiet=as_json)
-        except NoLabError as error:
-            _offer_lab(session, target, error, yes=yes)
-            took = phases.show(session.start_server(target), quiet=as_json)
+    try:
+        took = _followed(target, session.start_server(target), quiet=as_json)
+    except NoLabError as error:
+        _offer_lab(session, target, error, yes=yes)
+        took = _followed(target, session.start_server(target), quiet=as_json)
     _up(session.glance(target), took, as_json=as_json)
     if not as_json:
         _open_or_say(session, target, no_open=no_open)
@@ -51,16 +49,14 @@ def restart(*, target: str, yes: bool, as_json: bool) -> None:
     """Stop and start TARGET's server: same port, same token, so that open tabs only reconnect. Its kernels end."""
     session = Session(notify=diagnostics.warning)
     _ask_about(session.busy_kernels(target), f"Restart `{target}`", yes=yes)
-    with _goes_on(target):
-        took = phases.show(session.restart_server(target), quiet=as_json)
+    took = _followed(target, session.restart_server(target), quiet=as_json)
     _up(session.glance(target), took, as_json=as_json)
 
 
-@contextmanager
-def _goes_on(target: str) -> Iterator[None]:
-    """Who waits no longer is told that what was begun goes on."""
+def _followed(target: str, steps: Iterator[Phase], *, quiet: bool) -> list[Phase]:
+    """The steps of a start as they were shown; who waits no longer is told that what was begun goes on."""
     try:
-        yield
+        return phases.show(steps, quiet=quiet)
     except KeyboardInterrupt:
         diagnostics.error(f"interrupted; `{target}` may come up nonetheless", f"end it by: jupyterctl stop {target}")
         raise click.exceptions.Exit(130) from None

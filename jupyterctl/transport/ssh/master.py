@@ -66,17 +66,19 @@ def open_master(route: Route, asker: Asker, report: Report) -> OpenSSHWay:
 def _await(master: Master, route: Route, asker: Asker, came: queue.SimpleQueue[socket.socket | bytes]) -> None:
     """Wait for the login to be done, put its questions meanwhile, and pass on what it tells."""
     limit = (route.connect_timeout or CONNECT_SECONDS) + LOGIN_SECONDS * (1 + len(route.proxy_jump))
-    deadline, heard = time.monotonic() + limit, b""
+    patience, heard = limit, b""
+    deadline = time.monotonic() + patience
     while f"{READY}\n".encode() not in heard:
         try:
             event = came.get(timeout=max(deadline - time.monotonic(), 0))
         except queue.Empty as error:
-            raise _too_long(master, route, limit) from error
+            raise _too_long(master, route, patience) from error
         if isinstance(event, socket.socket):
             told = _put(event, route, asker, master)
             if asker.unanswered is not None:
                 raise nobody(asker.unanswered, route)
-            deadline = time.monotonic() + (TOUCH_SECONDS if told else limit)
+            patience = TOUCH_SECONDS if told else limit
+            deadline = time.monotonic() + patience
         elif not event:
             raise failure(master.said, route)
         else:
