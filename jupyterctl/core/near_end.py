@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import JupyterctlError, StartingError, TargetError, UnreachableError
+from ..errors import JupyterctlError, TargetError, UnreachableError
 from ..model import Address, Dial
 from ..transport import jupyter_api
 from .steps import Steps
@@ -21,11 +21,6 @@ QUICK_SECONDS, PATIENT_SECONDS = 3.0, 10.0
 
 class GoneError(TargetError):
     """The machine answers, and the lab is not there."""
-
-    @property
-    def coming(self) -> bool:
-        """Whether it comes up by itself, as its place says."""
-        return isinstance(self.__cause__, StartingError)
 
 
 class NearEnd:

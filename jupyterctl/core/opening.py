@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import structs
 
-from ..errors import JupyterctlError, TargetError, UnreachableError
+from ..errors import JupyterctlError, StartingError, TargetError, UnreachableError
 from ..model import Link, LinkState, Phase, Profile, now
 from ..target import load
 from ..transport import routes
@@ -135,7 +135,7 @@ class Opening:
                 since=since,
                 error=error.message if error else None,
                 hint=error.hint if error else "",
-                coming=getattr(error, "coming", False),
+                coming=error is not None and isinstance(error.__cause__, StartingError),
                 next_try=due,
             )
             link = self.link()
