@@ -70,6 +70,8 @@ def upload(at: Distant, source: Path, path: str, progress: Progress, *, recursiv
         files = {file.relative_to(source).as_posix(): file for file in sorted(source.rglob("*")) if file.is_file()}
         _send(at, files, goal, progress)
     else:
+        if not there.kind:
+            at.arrange([str(goal.parent)], {}, [])
         at.put(source, str(goal), lambda done, size: progress(source.name, done, size))
     return str(goal)
 

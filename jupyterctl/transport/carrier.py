@@ -46,10 +46,10 @@ class Carrier:
         return self.there().call(method, name, settings, arguments)
 
     def put(self, source: Path, destination: str, progress: Progress = lambda *_: None) -> None:
-        """Copy a file there, in place at once; what an earlier attempt has brought over is not sent again.
+        """Copy a file and its mode there, in place at once; what an earlier attempt has brought over is not sent again.
 
-        Folders that are missing are made. A relative destination starts at the person's home. TargetError says what
-        could not be written, and why.
+        Folders that are missing are made, for the account alone. A relative destination starts at the person's home.
+        TargetError says what could not be written, and why.
         """
         digest = _sha256(source)
         partial = f"{destination}.{digest[:16]}.part"
@@ -67,7 +67,7 @@ class Carrier:
                 if _size(files, partial) != size:
                     _drop(files, partial)
                     raise TargetError(f"`{destination}` did not arrive whole", "is the disk there full?")
-                files.chmod(partial, source.stat().st_mode & 0o700 or 0o600)
+                files.chmod(partial, source.stat().st_mode & 0o777)
                 files.posix_rename(partial, destination)
             except (OSError, EOFError, _ssh_exception()) as error:
                 if not self._gone(error):

@@ -135,9 +135,18 @@ class Labs:
         at = urlsplit(self.session.server_url(name))
         where = f"ws://{at.netloc}/api/kernels/{kernel}/channels"
         channel = create_connection(where, header=[f"Authorization: token {self.token(name)}"], timeout=PATIENCE)
-        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
-        request = Messages().msg("execute_request", content)
-        channel.send(json.dumps({**request, "channel": "shell"}, default=str))
+        messages = Messages()
+
+        def say(kind: str, **content: object) -> None:
+            channel.send(json.dumps({**messages.msg(kind, content), "channel": "shell"}, default=str))
+
+        def listening() -> bool:
+            say("kernel_info_request")
+            return self.state(kernel, name) == "idle"
+
+        # The server follows a kernel's state by a subscription of its own; it may begin after the kernel's first words.
+        wait_for(listening)
+        say("execute_request", code=code, silent=False, store_history=False, user_expressions={}, allow_stdin=False)
         wait_for(lambda: self.state(kernel, name) == "busy")
         channel.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def test_a_folder_is_mirrored_to_and_fro(by: str, boxes: Boxes, cli, tmp_path: P
     box = boxes(without=() if by == "rsync" else ("rsync",))
     here = lay_out(tmp_path / "project")
     os.utime(here / "a.py", (1_600_000_000, 1_600_000_000))
+    (here / "a.py").chmod(0o754)
     trial = cli("sync", NAME, "--dry-run", cwd=here)
     assert trial.returncode == 0, trial.stderr
     assert "a.py" in trial.stdout
@@ -55,6 +57,7 @@ def test_a_folder_is_mirrored_to_and_fro(by: str, boxes: Boxes, cli, tmp_path: P
     assert found(box.work) == KEPT
     assert all((box.work / name).read_bytes() == FILES[name] for name in KEPT)
     assert (box.work / "a.py").stat().st_mtime == 1_600_000_000
+    assert stat.S_IMODE((box.work / "a.py").stat().st_mode) == 0o754
     assert "0 copied" in cli("sync", NAME, cwd=here).stderr
 
     (box.work / "result.csv").write_text("1,2\n")
@@ -99,6 +102,7 @@ def test_a_folder_is_copied_to_and_fro(boxes: Boxes, cli, tmp_path: Path) -> Non
     assert (tmp_path / "one.bin").read_bytes() == FILES["data/big.bin"]
     assert cli("cp", here / "a.py", f"{NAME}:new/folder/").returncode == 0
     assert (box.work / "new/folder/a.py").read_bytes() == FILES["a.py"], "a slash at the end means a folder"
+    assert (box.work / "new/folder").stat().st_mode & 0o055 == here.stat().st_mode & 0o055
     assert cli("cp", f"{NAME}:new/folder/a.py", f"{tmp_path}/down/here/").returncode == 0
     assert (tmp_path / "down/here/a.py").read_bytes() == FILES["a.py"]
     missing = cli("cp", f"{NAME}:nothing", tmp_path)

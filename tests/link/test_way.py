@@ -162,6 +162,13 @@ def test_what_waits_ends_with_the_way(new_way: Connect, sshd: Sshd) -> None:
             use()
 
 
+@pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(), BrokenPipeError()], ids=repr)
+def test_an_end_from_the_other_side_has_one_name(way: ParamikoWay, error: Exception) -> None:
+    """Whether the thread that reads or the one that writes has noticed it first."""
+    way.transport.saved_exception = error
+    assert way.transport.reason() == "the other side closed it"
+
+
 def test_closing_leaves_nothing_behind(new_way: Connect, far: Far) -> None:
     before = len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
     for _ in range(3):

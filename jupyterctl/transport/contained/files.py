@@ -183,12 +183,11 @@ class Files:
         feed(self._begin(command, True), iter([asked]), lambda _: None)
 
     def put(self, source: Path, destination: str, progress: Progress) -> None:
-        """Copy a file there, in place at once."""
+        """Copy a file and its mode there, in place at once."""
         status = source.stat()
         with source.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        mode = status.st_mode & 0o700 or 0o600
-        command = [self._python, "-c", PUT, destination, str(status.st_size), digest, str(mode)]
+        command = [self._python, "-c", PUT, destination, str(status.st_size), digest, str(status.st_mode & 0o777)]
         try:
             feed(self._begin(command, True), _blocks(source), lambda done: progress(done, status.st_size))
         except UnreachableError as error:

@@ -328,7 +328,7 @@ class FastTransport(paramiko.Transport):
     def reason(self) -> str:
         """Why the connection has ended, in words."""
         error = self.packetizer.broken or self.saved_exception
-        if error is None or isinstance(error, (EOFError, ConnectionResetError)):
+        if error is None or isinstance(error, (EOFError, BrokenPipeError, ConnectionResetError)):
             return "the other side closed it"
         return str(error) or type(error).__name__
 
