@@ -198,6 +198,10 @@ def test_files_go_there_and_back(lab: Lab, tmp_path: Path) -> None:
         for path in ("/proc/x", "/proc/x/y"):
             with pytest.raises(TargetError, match=rf"did not arrive: .*{path}: "):
                 copying.distant(where).put(back / refused, path, lambda *_: None)
+    (back / "huge.bin").write_bytes(bytes(70 << 20))
+    with pytest.raises(TargetError, match="No space left on device"):  # it has 64 MiB, in a pod and in a container
+        copying.distant(where).put(back / "huge.bin", "/dev/shm/huge.bin", lambda *_: None)
+    assert copying.distant(where).look("/dev/shm").files == ()
 
 
 def test_the_log_has_what_was_said_before_a_restart(lab: Lab) -> None:

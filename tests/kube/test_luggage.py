@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from jupyterctl.core import records, results
 from jupyterctl.core.runs import target_of
 from jupyterctl.core.session import Session
+from jupyterctl.errors import TargetError
 from jupyterctl.model import RunState
 from jupyterctl.remote.runner import contained as first_process
 from jupyterctl.transport import contained
@@ -24,6 +28,16 @@ LARGE = 12_000_000
 """Bytes that do not fit into the Secrets of a run."""
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """One of the node that has room for less than that."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=1777", "none", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
 def test_a_large_bundle_arrives_whole(runs: Runs) -> None:
     data = os.urandom(LARGE)
     folder = runs.folder / "there"
@@ -34,6 +48,21 @@ def test_a_large_bundle_arrives_whole(runs: Runs) -> None:
     assert last.state is RunState.SUCCEEDED, last.error
     (printed,) = [event["text"].strip() for event in events if event["event"] == "output"]
     assert printed == hashlib.sha256(data).hexdigest()
+
+
+def test_a_bundle_for_which_there_is_no_room_ends_the_run_and_leaves_nothing(runs: Runs, disk: Path) -> None:
+    folder = runs.folder / "there"
+    folder.mkdir(parents=True)
+    (folder / "data.bin").write_bytes(os.urandom(LARGE))
+    mounts = [{"name": "small", "mountPath": contained.RUN}]
+    volumes = [{"name": "small", "hostPath": {"path": str(disk)}}]
+    small = {"volumes": volumes, "containers": [{"volumeMounts": mounts}]}
+    with pytest.raises(TargetError, match=r"did not arrive: .*No space left on device"):
+        runs.start(runs.profile(template=small), "open('data.bin')")
+    (run,) = runs.session.runs()
+    assert (run.state, run.exit_code) == (RunState.FAILED, 3)
+    assert runs.space.pods(run=run.id) == []
+    assert not list(disk.glob(".*.part"))
 
 
 def test_a_large_result_arrives_whole_and_then_the_pod_ends(runs: Runs) -> None:

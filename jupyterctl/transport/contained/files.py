@@ -191,10 +191,10 @@ class Files:
         try:
             feed(self._begin(command, True), _blocks(source), lambda done: progress(done, status.st_size))
         except UnreachableError as error:
-            raise UnreachableError(f"`{source}` did not arrive: {error.message}", error.hint) from error
+            raise UnreachableError(f"`{source.name}` did not arrive: {error.message}", error.hint) from error
         except TargetError as error:
             hint = error.hint or "free space or choose another place"
-            raise TargetError(f"`{source}` did not arrive: {error.message}", hint) from error
+            raise TargetError(f"`{source.name}` did not arrive: {error.message}", hint) from error
 
     def get(self, source: str, destination: Path, progress: Progress) -> None:
         """Copy a file here, in place at once, checked against the digest that is made there."""

@@ -67,7 +67,7 @@ def pack(run: Run, bundle: Bundle, plan: Plan, settings: Any, folder: Path) -> L
 
 def packed_body(name: str, bundle: Bundle, settings: Any, folder: Path) -> tuple[Path, dict[str, Json]]:
     """The archive of what may be of any size, and where it does not fit into Secrets what is told of its coming."""
-    archive = folder / "body.tar.gz"
+    archive = folder / "files.tar.gz"
     with archive.open("wb") as file:
         contained.tar(contained.body(bundle), file, packed=True)
     small = archive.stat().st_size <= PIECE_BYTES * (MOST_PIECES - 1)

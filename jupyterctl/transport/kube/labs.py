@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -219,8 +219,4 @@ class Labs(Filing, Linked):
         from . import streams
 
         pod, folder = self._inside()
-
-        def begin(command: Sequence[str], stdin: bool) -> streams.Command:
-            return streams.Command(self.cluster, pod, command, stdin=stdin)
-
-        return Files(begin, self.settings.python, folder)
+        return streams.files(self.cluster, pod, self.settings.python, folder)

@@ -30,20 +30,7 @@ with open(sys.argv[1], "rb") as file:
         digest.update(block)
 print(digest.hexdigest())
 """
-RECEIVE = """
-import os, sys
-left = int(sys.argv[2])
-with open(sys.argv[1] + ".part", "wb") as file:
-    while left:
-        block = sys.stdin.buffer.read1(min(left, 1 << 20))
-        if not block:
-            sys.exit("the file did not come whole")
-        file.write(block)
-        left -= len(block)
-os.replace(sys.argv[1] + ".part", sys.argv[1])
-"""
 TERMINATE = "import os, signal; os.kill(1, signal.SIGTERM)"
-BLOCK = 1 << 20
 RAISED = 1
 """Exit code of a Python that an exception ended."""
 
@@ -116,7 +103,12 @@ class Runs:
             called = job.called(run, len(luggage.pieces))
             self._create(run.handle, job.secrets(called, luggage.pieces), job.job(called, run, bundle, self.settings))
             if luggage.later is not None and not self.settings.storage:
-                self._send(run, luggage.later)
+                try:
+                    self._send(run, luggage.later)
+                except BaseException:  # it would wait in vain
+                    with suppress(TargetError):
+                        self._holder(run.handle).clear()
+                    raise
 
     def _create(self, handle: dict[str, str], secrets: list[dict[str, Any]], manifest: dict[str, Any]) -> None:
         """Create a Job with its Secrets, or nothing."""
@@ -148,18 +140,13 @@ class Runs:
             stuck = watch.stuck()
             if stuck is not None or (watch.job is None and not watch.pods):
                 fate = stuck or watch.fate()
-                watch.holder.end()
                 raise TargetError(fate.value, f"look at it: jupyterctl doctor {self.profile.name}")
             time.sleep(POLL_SECONDS)
         self._settle_in(watch, pod["metadata"]["name"], archive)
 
     def _settle_in(self, watch: Watch, pod: str, archive: Path) -> None:
         arriving, there = (f"{contained.RUN}/{name}" for name in (contained.ARRIVING, contained.ARCHIVE))
-        size = str(archive.stat().st_size)
-        with archive.open("rb") as file:
-            blocks = iter(lambda: file.read(BLOCK), b"")
-            command = [self.settings.python, "-c", RECEIVE, arriving, size]
-            streams.send(watch.cluster, pod, command, blocks, lambda _: None)
+        streams.files(watch.cluster, pod, self.settings.python, contained.RUN).put(archive, arriving, lambda *_: None)
         move = [self.settings.python, "-c", "import os, sys; os.replace(*sys.argv[1:])", arriving, there]
         streams.run(watch.cluster, pod, move)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...errors import TargetError, UnreachableError
-from ..contained.files import feed
+from ..contained.files import Files
 from ..polling import readable
 from .api import Cluster, MissingError
 
@@ -188,11 +188,13 @@ def run(cluster: Cluster, pod: str, command: Sequence[str]) -> bytes:
     return Command(cluster, pod, command).result()
 
 
-def send(
-    cluster: Cluster, pod: str, command: Sequence[str], blocks: Iterator[bytes], sent: Callable[[int], object]
-) -> bytes:
-    """The output of a command that is given these bytes, and knows itself when it has them all."""
-    return feed(Command(cluster, pod, command, stdin=True), blocks, sent)
+def files(cluster: Cluster, pod: str, python: str, folder: str) -> Files:
+    """The files of a pod, relative paths from a folder of it; its Python does the work."""
+
+    def begin(command: Sequence[str], stdin: bool) -> Command:
+        return Command(cluster, pod, command, stdin=stdin)
+
+    return Files(begin, python, folder)
 
 
 def code(status: bytes) -> int:
