@@ -9,7 +9,7 @@ import click
 
 from ..core.session import Session
 from ..errors import NotFoundError, UsageError
-from . import output
+from . import diagnostics, output
 from .complete import complete_target
 
 
@@ -27,6 +27,8 @@ def logs(*, target: str, follow: bool, lines: int, as_json: bool) -> None:
         if as_json and not follow:
             output.document({"name": target, "log": text})
         else:
+            if not text and lines:
+                diagnostics.info(f"the log of `{target}` is empty")
             _write(target, text, as_json=as_json)
         for part in news:
             if part:

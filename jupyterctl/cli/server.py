@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import click
@@ -112,7 +113,7 @@ def shell(ctx: click.Context, *, target: str, only_print: bool) -> None:
         return
     if (code := session.enter(target)) is not None:
         ctx.exit(code)
-    command = session.shell_command(target)
+    command = session.shell_command(target, terminal=sys.stdin.isatty())
     os.execvp(command[0], command)  # noqa: S606 - the person asked for a shell
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from msgspec import structs
+
 from .. import paths, target
 from ..errors import BusyError, JupyterctlError, NotFoundError, TargetError
 from ..model import Address, Dial, Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec, ServerState
@@ -271,9 +273,11 @@ def _text(where: Place, data: bytes) -> str:
     return text.replace(token, "…") if token else text
 
 
-def shell_command(where: Place) -> list[str]:
-    """What to execute for a shell there, the environment active."""
+def shell_command(where: Place, *, terminal: bool = True) -> list[str]:
+    """What to execute for a shell there, the environment active; without a terminal no window can be shown."""
     server = where.find()
+    if server and not terminal:
+        server = structs.replace(server, handle={key: to for key, to in server.handle.items() if key != "session"})
     return where.target.shell(server, Path(server.root) if server and server.root else where.cwd)
 
 

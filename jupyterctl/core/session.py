@@ -237,11 +237,11 @@ class Session:
 
         yield from servers.follow_log(self._place(name))
 
-    def shell_command(self, name: str) -> list[str]:
-        """What to execute to get a shell there, the environment active."""
+    def shell_command(self, name: str, *, terminal: bool = True) -> list[str]:
+        """What to execute to get a shell there, the environment active; without a terminal in no window."""
         from . import servers
 
-        return servers.shell_command(self._place(name))
+        return servers.shell_command(self._place(name), terminal=terminal)
 
     def enter(self, name: str) -> int | None:
         """Give this process's terminal to a shell elsewhere; its exit code. None where it is on this machine."""

@@ -111,7 +111,7 @@ class Labs:
 
     def shell(self, typed: str, name: str = "there") -> subprocess.CompletedProcess[str]:
         """What a shell there says to something that is piped to it."""
-        command = self.session.shell_command(name)
+        command = self.session.shell_command(name, terminal=False)
         return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     def kernel(self, code: str | None = None, name: str = "there") -> str:

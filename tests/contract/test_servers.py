@@ -302,7 +302,11 @@ def test_what_nobody_uses_is_stopped_but_nothing_busy(labs: Labs, place: ServerP
 
 def test_a_shell_has_the_environment(labs: Labs, place: ServerPlace) -> None:
     labs.start()
+    asked, answer = (
+        "echo at $(python -c 'import sys; print(sys.prefix)') in $PWD\n",
+        f"at {place.prefix} in {labs.folder}",
+    )
+    assert answer in labs.shell(asked).stdout
     if place.bare_shell:
         labs.session.stop_server("there")
-    done = labs.shell("echo at $(python -c 'import sys; print(sys.prefix)') in $PWD\n")
-    assert f"at {place.prefix} in {labs.folder}" in done.stdout
+        assert answer in labs.shell(asked).stdout

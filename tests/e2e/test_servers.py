@@ -283,6 +283,7 @@ def test_logs_of_a_run_are_shown_by_another_command(home: Path, cli: Cli, tmp_pa
     assert refused.returncode == 2
     assert f"jupyterctl runs logs {name}" in refused.stderr.splitlines()[1]
     assert "there is no profile `nothing`" in cli("logs", "nothing").stderr
+    assert "the log of `local` is empty" in cli("logs", "local").stderr
 
 
 def test_status_with_nothing_says_how_to_begin(home: Path, cli: Cli) -> None:
