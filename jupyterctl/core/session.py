@@ -77,6 +77,10 @@ class Session:
 
         return profiles.resolve(name, self.cwd)
 
+    def server_profile(self, name: str) -> Profile:
+        """What a server goes by: its own profile, or its kind's default where it was started without one."""
+        return self._place(name).profile
+
     def profile_values(self, profile: Profile) -> list[Value]:
         """Every setting of a profile with the file it comes from."""
         from . import profiles

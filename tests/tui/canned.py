@@ -124,6 +124,8 @@ class Canned(Session):
         """Only its name is looked at."""
         return name
 
+    server_profile = profile  # type: ignore[assignment]
+
     def run(self, name: str | None = None) -> Run:
         """As it is known."""
         return self.find_run(name)

@@ -13,6 +13,7 @@ import pytest
 
 from jupyterctl import paths
 from jupyterctl.core import autostart, servers
+from jupyterctl.core.session import Session
 from jupyterctl.environments import lab
 from jupyterctl.errors import NoLabError
 from jupyterctl.model import Server, ServerState
@@ -65,6 +66,7 @@ def test_a_lab_keeps_its_name_when_the_first_profile_of_its_kind_is_made(home: P
     assert servers.place(store, "local", home).profile.name == "own"
     store.keep_server(Server(name="local", kind="local", state=ServerState.RUNNING, place="here", pid=1))
     assert servers.place(store, "local", home).profile.name == "local"
+    assert Session(home).server_profile("local").file is None
     assert servers.place(store, "own", home).profile.name == "own"
     store.forget_server("local")
     assert servers.place(store, "local", home).profile.name == "own"

@@ -87,7 +87,7 @@ class ServerView(VerticalScroll, can_focus=True):
 
     async def _values(self, name: str) -> None:
         def values(session: Session) -> list[Value]:
-            return session.profile_values(session.profile(name))
+            return session.profile_values(session.server_profile(name))
 
         try:
             found = await self.board.sessions.ask(values)
