@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+pytest_plugins = ["tests.again"]
 COMMAND = Path(sys.executable).with_name("jupyterctl")
 PATIENCE = 120.0
 """Seconds that a test waits for what must come."""
