@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -250,6 +251,8 @@ class Proxy:
         self.forgotten: set[Any] = set()
         """The addresses of clients whose connections were."""
         self._open: set[socket.socket] = set()
+        self._heard: dict[socket.socket, float] = {}
+        """When something last passed to or from a client that is not forgotten."""
         self._listener = self._listen(0)
         self.port = self._listener.getsockname()[1]
 
@@ -267,22 +270,34 @@ class Proxy:
     def _carry(self, client: socket.socket) -> None:
         with suppress(OSError), client, socket.create_connection(self._to) as there:
             self._open |= {client, there}
-            other = {client: there, there: client}
-            passes = True
-            while ready := select.select([client, there], [], [], self.patience if passes else None)[0] or [None]:
-                for side in ready:
-                    if side is None:
-                        passes = False
-                        self.forgotten.add(client.getpeername())
-                    elif not (data := side.recv(1 << 16)):
-                        return
-                    elif passes:
-                        other[side].sendall(data)
+            try:
+                self._pass(client, there)
+            finally:
+                self._heard.pop(client, None)
+
+    def _pass(self, client: socket.socket, there: socket.socket) -> None:
+        """Until one of them ends."""
+        other = {client: there, there: client}
+        self._heard[client] = time.monotonic()
+        passes = True
+        while ready := select.select([client, there], [], [], self.patience if passes else None)[0] or [None]:
+            for side in ready:
+                if side is None:
+                    passes = False
+                    self.forgotten.add(client.getpeername())
+                    del self._heard[client]
+                elif not (data := side.recv(1 << 16)):
+                    return
+                elif passes:
+                    self._heard[client] = time.monotonic()
+                    other[side].sendall(data)
 
     def forget_one(self) -> None:
         """Wait until a connection that says nothing has been forgotten, and with it all that fell silent before."""
+        now = time.monotonic()
         with socket.create_connection(("127.0.0.1", self.port)) as silent:
             wait_for(lambda: silent.getsockname() in self.forgotten)
+            wait_for(lambda: all(heard > now for heard in list(self._heard.values())))
 
     @contextmanager
     def cut(self) -> Iterator[None]:
