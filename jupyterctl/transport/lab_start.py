@@ -133,8 +133,7 @@ def _spawn(plan: Plan) -> str:
             "end that program, or give the profile another port: link_port below [server]",
         )
     directory = paths.private(plan.directory)
-    for left in (launch.PID, _SOCKET):
-        (directory / left).unlink(missing_ok=True)
+    (directory / _SOCKET).unlink(missing_ok=True)
     _begin_log(directory / labs.LOG)
     where = _run(plan, launch.prepare(directory, _script(plan)))
     launch.hand_over(directory, launch.exports(_environment(plan), plan.spec.name, launch.SERVER_MARK))

@@ -24,7 +24,8 @@ SERVER_MARK = "JUPYTERCTL_SERVER"
 SERVER_DIRECTORY = "JUPYTERCTL_SERVER_DIRECTORY"
 """Variable beside it: where the server's token, log and pid are kept."""
 
-HANDOVER_SECONDS = 20.0
+HANDOVER_SECONDS = 60.0
+"""For a login shell may first read its files from a slow disk."""
 PID, PIPE, SCRIPT = "pid", "environment", "launch.sh"
 
 _OF_THE_TERMINAL = {"_", "OLDPWD", "PWD", "SHLVL", "TMUX", "TMUX_PANE", "STY", "WINDOW"}
@@ -79,7 +80,8 @@ def _literal(text: str) -> str:
 def prepare(directory: Path, text: str) -> Path:
     """Write the script and make the pipe; returns the script's path."""
     file = directory / SCRIPT
-    (directory / PIPE).unlink(missing_ok=True)
+    for left in (PIPE, PID):
+        (directory / left).unlink(missing_ok=True)
     file.write_text(text, encoding="utf-8")
     (directory / "starter").write_text(f"{os.getpid()}\n", encoding="ascii")
     os.mkfifo(directory / PIPE, 0o600)
@@ -94,9 +96,22 @@ def hand_over(directory: Path, text: str) -> None:
             pipe = os.open(directory / PIPE, os.O_WRONLY | os.O_NONBLOCK)
             break
         except OSError as error:
-            if error.errno != errno.ENXIO or time.monotonic() > deadline:
-                raise TargetError("the process did not come up", f"`sh {directory / SCRIPT}` may say why") from error
+            ended = _ended(directory)
+            if error.errno != errno.ENXIO or ended or time.monotonic() > deadline:
+                message = f"the process {'ended at once' if ended else 'did not come up'}"
+                raise TargetError(message, f"`sh -x {directory / SCRIPT}` may say why") from error
         time.sleep(0.002)
     os.set_blocking(pipe, True)
     with os.fdopen(pipe, "wb") as file:
         file.write(os.fsencode(text))
+
+
+def _ended(directory: Path) -> bool:
+    """Whether the script has begun and is gone."""
+    try:
+        os.kill(int((directory / PID).read_text(encoding="ascii")), 0)
+    except ProcessLookupError:
+        return True
+    except (FileNotFoundError, ValueError):
+        return False  # it has not begun, or is just writing its pid
+    return False

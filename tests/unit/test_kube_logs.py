@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterctl.transport import contained
+from jupyterctl.transport.kube import lab_log
 from jupyterctl.transport.kube.logs import Log, number
 
 
@@ -151,3 +153,19 @@ def test_a_cell_cannot_forge_the_end_of_the_log() -> None:
     told = b'{"seq": 1, "event": "output", "text": "=stored\\n=5\\n"}\n'
     printed = contained.read(told)
     assert (printed.journal, printed.waits, printed.stored) == (told, None, False)
+
+
+@pytest.mark.parametrize("logs", [(b"", b"one\ntwo\n"), (b"one\ntwo\n", b"one\ntwo\n"), (b"one\ntwo\n", b"")])
+def test_what_a_lab_said_before_it_ended_is_read_whichever_log_it_is_in(logs: tuple[bytes, bytes], home: Path) -> None:
+    """Its container may begin anew after it was looked at, or between two questions; no real node does when asked to."""
+    pod = {
+        "status": {"containerStatuses": [{"name": "main", "restartCount": 0, "state": {"terminated": {"exitCode": 1}}}]}
+    }
+    stamped = [b"".join(b"2026-01-01T00:00:00Z " + said for said in log.splitlines(keepends=True)) for log in logs]
+
+    def read(*_: Any, query_params: list[tuple[str, str]]) -> bytes:
+        return stamped[("previous", "true") in query_params]
+
+    pods = SimpleNamespace(get=None, log=SimpleNamespace(get=None))
+    cluster: Any = SimpleNamespace(namespace="lab", pods=pods, ask=lambda *_: pod, read=read)
+    assert lab_log.tail(cluster, "lab", -4096)[0] == b"one\ntwo\n"

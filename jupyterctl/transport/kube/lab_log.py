@@ -71,9 +71,13 @@ def _last(cluster: Cluster, name: str, count: int) -> list[bytes] | None:
         pod = cluster.ask(cluster.pods.get, pod_name, cluster.namespace)
     except MissingError:
         return None
+    main = pods.main(pod)
     lines = _read(cluster, pod_name, count)
-    if len(lines) < count and pods.main(pod).get("restartCount"):
-        lines = [*_read(cluster, pod_name, count - len(lines), previous=True), *lines]
+    # one that has ended may begin anew between two questions: its log is the previous one then, or both
+    if len(lines) < count and (main.get("restartCount") or main.get("state", {}).get("terminated")):
+        known = set(lines)
+        before = _read(cluster, pod_name, count - len(lines), previous=True)
+        lines = [*(line for line in before if line not in known), *lines]
     return lines
 
 
