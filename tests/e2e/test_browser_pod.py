@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.cluster import Space
-from tests.conftest import need, wait_for
+from tests.conftest import wait_for
 from tests.kube.conftest import space  # noqa: F401 - a fixture
 from tests.kube.lab_ground import NAME, Lab
 
-from .test_browser_far import FLAGS, IDLE, execute, printed
+from .browser import execute, idle, new_notebook, printed, visit
 
 
 @pytest.fixture
@@ -29,21 +27,8 @@ def lab(space: Space, home: Path, tmp_path: Path) -> Lab:  # noqa: F811
 @pytest.fixture
 def page(lab: Lab, tmp_path: Path) -> Iterator[Any]:
     """The lab with a notebook open, its kernel idle."""
-    chromium = shutil.which("chromium")
-    need("chromium", chromium, "apt install chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    url = lab.start()
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium, args=FLAGS, env={**os.environ, "HOME": str(tmp_path)}
-        )
-        page = browser.new_page()
-        page.set_default_timeout(60_000)
-        page.goto(f"{url}&reset")
-        page.locator('.jp-LauncherCard[title*="Python 3"]').first.click()
-        page.locator("#jp-main-statusbar").get_by_text(IDLE).wait_for()
+    with new_notebook(lab.start(), tmp_path) as page:
         yield page
-        browser.close()
 
 
 def test_a_cell_is_executed_after_the_pod_was_deleted(lab: Lab, page: Any, tmp_path: Path) -> None:
@@ -55,7 +40,7 @@ def test_a_cell_is_executed_after_the_pod_was_deleted(lab: Lab, page: Any, tmp_p
     before = lab.delete_pod()
     wait_for(lambda: lab.uid() not in {"", before})
     wait_for(lambda: lab.session.status(NAME).health.http == "ok")
-    page.goto(lab.session.server_url(NAME))
-    page.locator("#jp-main-statusbar").get_by_text(IDLE).wait_for()
+    visit(page, lab.session.server_url(NAME))
+    idle(page)
     execute(page, "print('kept' in globals(), 6 * 8)")
     printed(page, "False 48")

@@ -17,6 +17,8 @@ import pytest
 from tests.conftest import COMMAND, PATIENCE, Cli, need, notebook, wait_for
 from tests.environment_fixtures import site, virtual
 
+from .browser import execute, new_notebook, printed
+
 PHASES = ["environment", "process", "address", "http"]
 
 
@@ -226,25 +228,10 @@ def test_the_unit_starts_the_lab(home: Path, cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_cell_is_executed_in_the_browser(lab: Path, cli: Cli) -> None:
-    chromium = shutil.which("chromium")
-    need("chromium", chromium, "apt install chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync"]
-    url = cli("open", "lab", "--url").stdout.strip()
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=flags, env={**os.environ, "HOME": str(lab)})
-        page = browser.new_page()
-        page.set_default_timeout(60_000)
-        page.goto(f"{url}&reset")
-        page.locator('.jp-LauncherCard[title*="Python 3"]').first.click()
-        page.locator("#jp-main-statusbar").get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-        page.locator(".jp-Notebook .cm-content").first.click()
-        page.keyboard.type("6*7")
-        page.keyboard.press("Shift+Enter")
-        page.locator(".jp-OutputArea-output pre", has_text="42").wait_for()
+    with new_notebook(cli("open", "lab", "--url").stdout.strip(), lab) as page:
+        execute(page, "6*7")
+        printed(page, "42")
         assert running(cli)["health"]["kernels"]["idle"] == 1
-        browser.close()
 
 
 def test_a_project_without_jupyterlab_has_its_kernel_in_the_lab(home: Path, cli: Cli, tmp_path: Path) -> None:

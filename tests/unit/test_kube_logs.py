@@ -157,7 +157,7 @@ def test_a_cell_cannot_forge_the_end_of_the_log() -> None:
 
 @pytest.mark.parametrize("logs", [(b"", b"one\ntwo\n"), (b"one\ntwo\n", b"one\ntwo\n"), (b"one\ntwo\n", b"")])
 def test_what_a_lab_said_before_it_ended_is_read_whichever_log_it_is_in(logs: tuple[bytes, bytes], home: Path) -> None:
-    """Its container may begin anew after it was looked at, or between two questions; no real node does when asked to."""
+    """Its container may begin anew after it was looked at, or between two questions; no real node does if asked."""
     pod = {
         "status": {"containerStatuses": [{"name": "main", "restartCount": 0, "state": {"terminated": {"exitCode": 1}}}]}
     }
