@@ -214,11 +214,13 @@ def waits(store: Store, run: Run, there: Target) -> Run:
 
 
 def unreachable(store: Store, run: Run, error: UnreachableError) -> Run:
-    """The state nobody can tell; what was last known of the run stays."""
+    """The state nobody can tell; what was last known of the run stays. One that is being submitted is that still."""
     problem = RunError(name="Unreachable", value=error.message)
 
     def change(kept: Run) -> Run:
-        return kept if kept.state.ended else structs.replace(kept, state=RunState.UNKNOWN, error=problem)
+        if kept.state.ended or being_submitted(kept):
+            return kept
+        return structs.replace(kept, state=RunState.UNKNOWN, error=problem)
 
     return store.change(run.id, change)
 

@@ -50,3 +50,15 @@ def test_a_run_whose_submission_fails_has_failed(made: tuple[Session, Run], monk
     assert failed.error is not None
     assert failed.error.value == "the place is closed"
     assert failed.exit_code == 3
+
+
+def test_whoever_looks_while_a_run_is_submitted_does_not_call_it_lost(made: tuple[Session, Run]) -> None:
+    """The very first one: there is no folder for runs yet, and then no process."""
+    session, run = made
+    handle = runs.target_of(run).handle(run)
+    session.store.change(run.id, lambda kept: structs.replace(kept, handle=handle, handed_over=runs.now()))
+    folder = Path(handle["directory"])
+    assert not folder.parent.exists()
+    assert session.run(run.id).state is RunState.QUEUED
+    folder.mkdir(parents=True)
+    assert session.run(run.id).state is RunState.QUEUED
