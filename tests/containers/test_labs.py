@@ -156,15 +156,36 @@ def test_an_engine_elsewhere_may_publish_at_an_address_that_is_reached(desk: Des
         ({"image": "no/such:image"}, "has no image", "docker pull"),
         ({"engine": "unix:///nowhere.sock"}, "no engine listens", "start it"),
         ({"gpus": 1}, "refuses", "NVIDIA Container Toolkit"),
+        ({"user": "nosuch"}, "unable to find user nosuch", "correct `user`"),
+        ({"server": {"args": ["--no-such=1", "--ServerApp.port=x"]}}, "ended while it was starting", "its log ends: "),
     ],
-    ids=["lab", "python", "image", "engine", "gpus"],
+    ids=["lab", "python", "image", "engine", "gpus", "user", "ends"],
 )
 def test_a_lab_that_cannot_be_is_told_in_two_lines(desk: Desk, cli: Cli, settings, said: str, advice: str) -> None:
+    """And nothing of it is left."""
     desk.describe(**settings)
     done = cli("start", "there", "--no-open", "--json")
     lines = two_lines(done, 3)
     assert said in lines
     assert advice in lines
+    assert desk.ground.containers() == []
+
+
+def test_a_lab_that_was_there_stays_when_it_does_not_start(desk: Desk, labs: Labs) -> None:
+    labs.start()
+    labs.session.stop_server("there")
+    port = labs.session.store.link_port("there")
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(TargetError, match="is taken by"):
+        labs.start()
+    assert desk.ground.named("there").status == "exited"
+
+
+def test_a_lab_without_a_network_is_refused_at_once(desk: Desk, cli: Cli) -> None:
+    desk.describe(network="none")
+    lines = two_lines(cli("start", "there", "--no-open", "--json"), 2)
+    assert "without a network no port is published" in lines
+    assert "`network`" in lines
+    assert desk.ground.containers() == []
 
 
 def test_a_jupyterlab_that_is_missing_is_installed_once(desk: Desk, labs: Labs) -> None:

@@ -147,6 +147,8 @@ def hint_for(text: str) -> str:
     """What to do about what an engine refuses."""
     if "could not select device driver" in text or "CDI" in text:
         return "install the NVIDIA Container Toolkit at the engine, or leave `gpus` out"
+    if "unable to find user" in text or "unable to find group" in text:
+        return "correct `user`: a name that the image knows, or numbers such as 1000:1000"
     if "network" in text and "not found" in text:
         return "correct `network`; `docker network ls` lists those there are"
     if "bind source path" in text or "no such file or directory" in text:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ...errors import JupyterctlError, TargetError, UnreachableError
+from ...errors import ConfigError, JupyterctlError, TargetError, UnreachableError
 from ...model import Phase, PhaseState, Server, ServerSpec, duration
 from ...remote import CONTAINED_LAB, LAB
 from .. import jupyter_api, ports
@@ -39,7 +40,7 @@ urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout
 """
 _LINES = 3
 _LET_GO_SECONDS = 3.0
-_HOST = "host"
+_HOST, _NONE = "host", "none"
 
 
 class Start:
@@ -52,11 +53,32 @@ class Start:
         self.began = time.time_ns()
         self.info: dict[str, Any] = {}
         self.image: Image | None = None
+        self.made: Container | None = None
+        """The container that this start has made, which goes again where the start fails."""
         self.crashes = 0
         """How often the lab had been brought back when it was found."""
 
     def steps(self) -> Iterator[Phase]:
-        """Every step, unless the lab runs: then it need only answer."""
+        """Every step, unless the lab runs: then it need only answer. A start that fails leaves no container of its own.
+
+        Whether one comes up whose engine is out of reach nobody can tell, so that it stays.
+        """
+        if self.settings.network == _NONE and not self.labs.remote:
+            raise ConfigError(
+                f"the lab of `{self.spec.name}` could not be reached: without a network no port is published",
+                "name another `network`, or leave it out; runs need none",
+            )
+        try:
+            yield from self._steps()
+        except UnreachableError:
+            raise
+        except JupyterctlError:
+            if self.made is not None:
+                with suppress(JupyterctlError), words(self.engine):
+                    self.made.remove(force=True, v=True)
+            raise
+
+    def _steps(self) -> Iterator[Phase]:
         yield from step("engine", self._reach)
         with alone(f"{self.labs.name(self.spec.name)}"):
             server = self.labs.find(self.spec.name)
@@ -136,7 +158,7 @@ class Start:
                 how = "made anew: the profile, the folder or the image has changed"
                 with words(self.engine):
                     kept.remove(force=True)
-            kept = self._create(made, mark)
+            kept = self.made = self._create(made, mark)
         self._fill(kept, token)
         self._start(kept)
         return f"container {kept.name}, {how}"
@@ -273,7 +295,7 @@ class Start:
         if server is None or self._crashes() > self.crashes:
             error = self._failed("the server ended while it was starting")
             container = self.labs.container(self.spec.name, acting=True)
-            if container is not None:
+            if container is not None and self.made is None:
                 with words(self.engine):
                     container.stop(timeout=1)
             raise error
@@ -339,4 +361,5 @@ class Start:
                 token = self._token(container)
             lines = [line.strip() for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
             last = " | ".join(lines[-_LINES:]).replace(token, "…")
-        return TargetError(message, f"its log ends: {last or '(nothing)'}; all of it: jupyterctl logs {self.spec.name}")
+        more = f"; all of it: jupyterctl logs {self.spec.name}" if self.made is None else ""
+        return TargetError(message, f"its log ends: {last or '(nothing)'}{more}")
