@@ -127,6 +127,24 @@ def test_a_run_that_waits_is_cancelled_at_once(runs: Runs) -> None:
     assert (last.state, last.exit_code) == (RunState.CANCELLED, 4)
 
 
+def test_a_run_that_waits_for_a_quota_says_the_same_whatever_its_pod_would_be_called(runs: Runs) -> None:
+    cluster, space = runs.space.cluster, runs.space.name
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    cluster.ask(cluster.core.create_namespaced_resource_quota, space, quota)
+    wait_for(lambda: cluster.ask(cluster.core.read_namespaced_resource_quota, "none", space)["status"].get("hard"))
+    run = runs.start(runs.profile(), "1")
+    only = "reason=FailedCreate"
+
+    def tried() -> int:
+        return len(cluster.ask(cluster.core.list_namespaced_event, space, field_selector=only)["items"])
+
+    waiting: list[str] = []
+    wait_for(lambda: waiting.append(runs.session.run(run.id).waiting) or (waiting[-1] and tried() > 1))
+    said = "the cluster makes no pod: exceeded quota: none, requested: pods=1, used: pods=0, limited: pods=0"
+    assert set(filter(None, waiting)) == {said}
+    runs.session.cancel(runs.session.find_run(run.id))
+
+
 def test_one_delete_removes_everything(runs: Runs) -> None:
     run = runs.start(runs.profile(), FOREVER)
     wait_for(lambda: runs.session.run(run.id).started)

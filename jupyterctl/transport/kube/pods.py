@@ -23,12 +23,45 @@ PATIENCE_SECONDS = 20.0
 _ABSENT = re.compile(r"(?:secret|configmap) \"[^\"]+\" not found$")
 """How a kubelet ends what it says of a volume that it cannot fill."""
 _PULL = re.compile(r"^Failed to pull image \"[^\"]*\": ")
+_FORBIDDEN = re.compile(r"^pods \"[^\"]*\" is forbidden: ")
+_TEMPORARY = re.compile(
+    r"try again|already ?exists|object is being deleted|timeout|timed out|deadline exceeded|too ?many ?requests"
+    r"|\bconflict\b|has been modified",
+    re.IGNORECASE,
+)
+"""How servers refuse what they may well take a moment later."""
+_QUOTA = "exceeded quota"
 NOT_STARTED = {"ContainerCannotRun", "StartError", "CreateContainerError"}
 
 
 def phase(pod: Object) -> str:
     """`Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`."""
     return str(pod.get("status", {}).get("phase", "Unknown"))
+
+
+def refusal(event: Object) -> str:
+    """Why the cluster makes no pod, without the names of pods: a Job's are new with every try.
+
+    >>> refusal({"message": 'Error creating: pods "run-x7k2p" is forbidden: exceeded quota: none'})
+    'exceeded quota: none'
+    >>> refusal({"message": 'create Pod lab-0 in StatefulSet lab failed error: pods "lab-0" is forbidden: no account'})
+    'no account'
+    """
+    said = " ".join(str(event.get("message", "")).split())
+    said = said.partition(" failed error: ")[2] or said.removeprefix("Error creating: ")
+    return _FORBIDDEN.sub("", said)
+
+
+def temporary(event: Object) -> bool:
+    """Whether what keeps the cluster from making a pod goes by itself: a quota that is used up, a moment's trouble.
+
+    >>> temporary({"message": "The POST operation against Pod could not be completed at this time, please try again."})
+    True
+    >>> temporary({"message": "error looking up service account ada/none"})
+    False
+    """
+    said = str(event.get("message", ""))
+    return _QUOTA in said or _TEMPORARY.search(said) is not None
 
 
 def over(pod: Object) -> bool:

@@ -228,7 +228,7 @@ class Watch:
         if turn or pods.age(job["metadata"]["creationTimestamp"]) <= EVENTS_AFTER:
             return turn
         warned = self._events(job)
-        return f"the cluster makes no pod: {warned[-1]['message']}" if warned else ""
+        return f"the cluster makes no pod: {pods.refusal(warned[-1])}" if warned else ""
 
     def _events(self, of: Object) -> list[Object]:
         """What the cluster warns of that keeps something from starting, the newest last."""
