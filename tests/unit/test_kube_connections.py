@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from jupyterctl.errors import TargetError, UnreachableError
+from jupyterctl.model import Needs, Profile
+from jupyterctl.targets.kubernetes import Settings, create
 from jupyterctl.transport.kube import connections
 from jupyterctl.transport.kube.api import Cluster
 
@@ -81,3 +83,18 @@ def test_a_context_that_is_not_there_is_told_with_those_that_are(write: Write) -
         _ = Cluster(write(), "three").client
     assert "no context `three`" in refused.value.message
     assert refused.value.hint == "it has: one, two"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [((1, 20), "until they are removed: jupyterctl runs remove"), ((1, 21), "for 1d after"), (None, "for 1d after")],
+    ids=["before the clearing away", "since", "it does not answer"],
+)
+def test_a_run_says_how_long_its_cluster_keeps_it(
+    write: Write, tmp_path: Path, version: tuple[int, int] | None, said: str
+) -> None:
+    there = create(Profile(name="there", kind="kubernetes", settings=Settings(kubeconfig=write())))
+    if version is not None:
+        there.cluster.__dict__["version"] = version
+    (notice,) = there.plan(Needs(notebook=tmp_path / "nb.ipynb")).notices
+    assert said in notice

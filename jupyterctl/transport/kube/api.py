@@ -24,6 +24,9 @@ CONNECT_SECONDS, READ_SECONDS = 4.0, 30.0
 _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
 )
+_NO_NAMESPACE = re.compile(r"^namespaces \"(?P<name>[^\"]+)\" not found$")
+TTL_SINCE = (1, 21)
+"""Before it, a server keeps runs that have ended until somebody removes them."""
 _UNAUTHORIZED, _FORBIDDEN_STATUS, _MISSING, _CONFLICT, _TOO_MANY, _SERVER = 401, 403, 404, 409, 429, 500
 
 
@@ -37,6 +40,11 @@ class ConflictError(TargetError):
 
 class ForbiddenError(TargetError):
     """The user may not do this."""
+
+
+def no_namespace(name: str) -> MissingError:
+    """Nothing can be made in a namespace that is not there."""
+    return MissingError(f"there is no namespace `{name}`", f"make it: kubectl create namespace {name}")
 
 
 class Cluster:
@@ -127,6 +135,14 @@ class Cluster:
         found = re.match(r"v?(\d+)\.(\d+)", told)
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps what has ended for ever; one that does not say how old it is is as new as others."""
+        try:
+            return self.version < TTL_SINCE
+        except (TargetError, KeyError, TypeError):
+            return False
+
     def ask(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """The JSON that a method of a resource answers; see `raw` for what is raised."""
         data = self.read(method, *arguments, **named)
@@ -177,7 +193,8 @@ class Cluster:
         if status == _FORBIDDEN_STATUS:
             return self._forbidden(said)
         if status == _MISSING:
-            return MissingError(said)
+            absent = _NO_NAMESPACE.match(said)
+            return no_namespace(absent["name"]) if absent else MissingError(said)
         if status == _CONFLICT:
             return ConflictError(said)
         if status == _TOO_MANY or status >= _SERVER or not status:

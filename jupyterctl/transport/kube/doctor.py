@@ -8,11 +8,8 @@ from typing import Any
 from ...errors import ConfigError, TargetError
 from ...model import Check, CheckState
 from . import podspec
-from .api import Cluster, MissingError
+from .api import TTL_SINCE, Cluster, MissingError, no_namespace
 from .rights import IDLE, LABS, RUNS, Rule, ask_for
-
-TTL_SINCE = (1, 21)
-"""Before it, a server keeps what has ended until somebody removes it."""
 
 
 def look(cluster: Cluster, settings: Any) -> Iterator[Check]:
@@ -53,7 +50,7 @@ def _namespace(cluster: Cluster) -> Check:
     try:
         cluster.ask(cluster.resource("namespaces", namespaced=False).get, cluster.namespace)
     except MissingError:
-        fix = f"make it: kubectl create namespace {cluster.namespace}"
+        fix = no_namespace(cluster.namespace).hint
         return Check(name="namespace", state=CheckState.FAIL, detail=f"there is no `{cluster.namespace}`", fix=fix)
     except TargetError:
         return Check(name="namespace", state=CheckState.OK, detail=f"{cluster.namespace}, which may not be looked at")

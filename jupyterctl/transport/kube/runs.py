@@ -49,10 +49,16 @@ class Runs:
         where = f"{self.settings.image} in {self.cluster.namespace} of {self.cluster.context}"
         notices: tuple[str, ...] = ()
         if not self.settings.storage:
-            kept = f"the result is kept in the cluster for {self.settings.keep} after the run's end"
-            notices = (f"{kept}: look at it by then, or name a `storage`",)
+            notices = (self._keeping(),)
         launch = {"kernel": needs.kernel, "lack": list(needs.imports)}
         return Plan(place=where, reason="the profile's image", launch=launch, notices=notices)
+
+    def _keeping(self) -> str:
+        """How long there is a result to fetch; a server of an unknown age is taken for one that clears away."""
+        if self.cluster.keeps:
+            return "the run and its result stay in the cluster until they are removed: jupyterctl runs remove"
+        kept = f"the result is kept in the cluster for {self.settings.keep} after the run's end"
+        return f"{kept}: look at it by then, or name a `storage`"
 
     def handle(self, run: Run) -> dict[str, str]:
         """Which Job of which cluster."""
