@@ -7,7 +7,7 @@
     │   ├── ParameterError     2   a parameter is unknown or of the wrong type
     │   ├── NotFoundError      2   no such profile, run or environment
     │   │   └── NoLabError     2   no environment here has JupyterLab
-    │   └── BusyError          2   work in progress would be lost
+    │   └── BusyError          2   work in progress, or files, would be lost
     ├── MissingLibraryError    2   an optional library is not installed
     └── TargetError            3   the place, or the way to it, failed
         ├── NoRunnerError      3   no environment there has papermill
@@ -58,7 +58,7 @@ class NoLabError(NotFoundError):
 
 
 class BusyError(UsageError):
-    """Kernels that compute would be lost; `--yes` says that they may be."""
+    """Kernels that compute, or files, would be lost; `--yes` says that they may be."""
 
 
 class MissingLibraryError(JupyterctlError):

@@ -310,6 +310,19 @@ class Phase(Struct, frozen=True, kw_only=True):
     state: PhaseState
     seconds: float = 0.0
     detail: str = ""
+    hint: str = ""
+    """What to do about it, where it is a warning."""
+
+
+class Loss(Struct, frozen=True, kw_only=True):
+    """What goes when a server is stopped, beside what its kernels hold in memory."""
+
+    what: str
+    """In words that follow `lose`: `the files in /work`."""
+    why: str
+    """A sentence."""
+    hint: str
+    """What would keep it."""
 
 
 class Kernel(Struct, frozen=True, kw_only=True):

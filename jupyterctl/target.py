@@ -29,6 +29,7 @@ from .model import (
     Fate,
     Link,
     Listing,
+    Loss,
     Needs,
     Phase,
     Plan,
@@ -122,6 +123,14 @@ class Telling(Protocol):
 
     def facts(self, name: str) -> Facts:
         """What it says of a profile's server now; nothing where there is none."""
+
+
+@runtime_checkable
+class Losing(Protocol):
+    """A target where a stop may take more than kernels along."""
+
+    def loses(self, name: str) -> Loss | None:
+        """What would be gone if a profile's server, as it is now, were stopped; None where everything is kept."""
 
 
 @runtime_checkable

@@ -20,7 +20,9 @@ def show(phases: Iterable[Phase], *, quiet: bool = False) -> list[Phase]:
                 diagnostics.transient(_line(phase))
             continue
         ended.append(phase)
-        if not quiet:
+        if phase.hint:
+            diagnostics.warning(printable(phase.detail), printable(phase.hint))
+        elif not quiet:
             diagnostics.info(_line(phase))
     return ended
 

@@ -12,7 +12,7 @@ from ..core.plain import printable
 from ..core.session import Session
 from ..core.status import Status
 from ..errors import NoLabError
-from ..model import Kernel, Phase, ServerState
+from ..model import Kernel, Loss, Phase, ServerState
 from . import ask, diagnostics, output, phases
 from .complete import complete_target
 
@@ -47,9 +47,13 @@ def start(*, target: str, no_open: bool, yes: bool, as_json: bool) -> None:
 @ask.YES
 @_json
 def restart(*, target: str, yes: bool, as_json: bool) -> None:
-    """Stop and start TARGET's server: same port, same token, so that open tabs only reconnect. Its kernels end."""
+    """Stop and start TARGET's server: same port, same token, so that open tabs only reconnect. Its kernels end.
+
+    Asks first if a kernel is computing, or if files go with it, as those of a lab in a pod without a `disk` do.
+    """
     session = Session(notify=diagnostics.warning)
-    _ask_about(session.busy_kernels(target), f"Restart `{target}`", yes=yes)
+    if not yes:
+        _ask_about(session.busy_kernels(target), session.would_lose(target), f"Restart `{target}`")
     took = _followed(target, session.restart_server(target), quiet=as_json)
     _up(session.glance(target), took, as_json=as_json)
 
@@ -83,12 +87,14 @@ def open_(*, target: str, show_url: bool, as_json: bool) -> None:
 @ask.YES
 @_json
 def stop(*, target: str, yes: bool, as_json: bool) -> None:
-    """End TARGET's server and its kernels; asks first if a kernel is computing."""
+    """End TARGET's server and its kernels.
+
+    Asks first if a kernel is computing, or if files go with it, as those of a lab in a pod without a `disk` do.
+    """
     session = Session()
     before = session.status(target)
-    busy = session.busy_kernels(target)
-    _ask_about(busy, f"Stop `{target}`", yes=yes)
-    session.stop_server(target, force=bool(busy))
+    asked = yes or _ask_about(session.busy_kernels(target), session.would_lose(target), f"Stop `{target}`")
+    session.stop_server(target, force=asked)
     if as_json:
         output.document({"server": session.status(target)})
     else:
@@ -128,10 +134,16 @@ def _offer_lab(session: Session, target: str, error: NoLabError, *, yes: bool) -
         session.create_lab(target, report=making.step)
 
 
-def _ask_about(busy: list[Kernel], what: str, *, yes: bool) -> None:
+def _ask_about(busy: list[Kernel], lost: Loss | None, what: str) -> bool:
+    """Whether there was something to ask about, and the person has said yes to it."""
+    if lost is not None:
+        what += f" and lose {printable(lost.what)} ({lost.why}; {lost.hint})"
     if busy:
         names = ", ".join(f"`{printable(kernel.path or kernel.name)}`" for kernel in busy)
-        ask.confirm(f"{what} while {names} {'is' if len(busy) == 1 else 'are'} computing?", yes=yes)
+        what += f" while {names} {'is' if len(busy) == 1 else 'are'} computing"
+    if busy or lost is not None:
+        ask.confirm(f"{what}?", yes=False)
+    return bool(busy) or lost is not None
 
 
 def _up(status: Status, took: list[Phase], *, as_json: bool) -> None:

@@ -16,9 +16,21 @@ from msgspec import structs
 
 from .. import paths, target
 from ..errors import BusyError, JupyterctlError, NotFoundError, TargetError
-from ..model import Address, Dial, Kernel, Phase, PhaseState, Profile, Server, ServerSettings, ServerSpec, ServerState
+from ..model import (
+    Address,
+    Dial,
+    Kernel,
+    Loss,
+    Phase,
+    PhaseState,
+    Profile,
+    Server,
+    ServerSettings,
+    ServerSpec,
+    ServerState,
+)
 from ..store import Kept, Store
-from ..target import Target
+from ..target import Losing, Target
 from ..transport import jupyter_api, ports
 from . import links, profiles
 
@@ -200,7 +212,7 @@ def _link(where: Place, server: Server | None) -> Iterator[Phase]:
 
 
 def stop(where: Place, *, force: bool) -> None:
-    """End the server, if there is one; BusyError where kernels compute, unless they may be lost."""
+    """End the server, if there is one; BusyError where kernels or files would be lost, unless they may be."""
     server = where.find()
     if server is None:
         links.let_go(where)
@@ -209,6 +221,9 @@ def stop(where: Place, *, force: bool) -> None:
     if busy:
         names = ", ".join(f"`{kernel.path or kernel.name}`" for kernel in busy)
         raise BusyError(f"`{where.name}` is computing: {names}", "wait for it, or add --yes to stop it nonetheless")
+    lost = None if force else loss(where)
+    if lost is not None:
+        raise BusyError(f"`{where.name}` would lose {lost.what}: {lost.why}", f"{lost.hint}; or add --yes to lose them")
     links.let_go(where)
     where.target.stop(server)
     where.store.forget_server(where.name)
@@ -223,6 +238,16 @@ def busy_kernels(where: Place) -> list[Kernel]:
         return [kernel for kernel in jupyter_api.kernels(where.address(server)) if kernel.state == "busy"]
     except JupyterctlError:
         return []
+
+
+def loss(where: Place) -> Loss | None:
+    """What a stop would take along beside kernels; None where that is nothing, or nobody can tell."""
+    if not isinstance(where.target, Losing):
+        return None
+    try:
+        return where.target.loses(where.name)
+    except JupyterctlError:
+        return None
 
 
 def url(where: Place) -> str:

@@ -17,7 +17,7 @@ from ..errors import MissingLibraryError, UsageError
 if TYPE_CHECKING:
     from ..environments.environment import Environment
     from ..environments.solve import Step
-    from ..model import Event, Facts, Kernel, Phase, Profile, Run, RunOptions, Server
+    from ..model import Event, Facts, Kernel, Loss, Phase, Profile, Run, RunOptions, Server
     from ..schema import Field
     from ..store import Store
     from .authoring import Candidate
@@ -212,7 +212,7 @@ class Session:
         yield from servers.restart(self._place(name))
 
     def stop_server(self, name: str, *, force: bool = False) -> None:
-        """End a server; BusyError names the kernels that compute, unless they may be lost."""
+        """End a server; BusyError names the kernels that compute, and what else would go, unless it may be lost."""
         from . import servers
 
         servers.stop(self._place(name), force=force)
@@ -222,6 +222,12 @@ class Session:
         from . import servers
 
         return servers.busy_kernels(self._place(name))
+
+    def would_lose(self, name: str) -> Loss | None:
+        """What goes with a server that is stopped or restarted, beside what its kernels hold."""
+        from . import servers
+
+        return servers.loss(self._place(name))
 
     def server_url(self, name: str) -> str:
         """The lab's address, with its token."""

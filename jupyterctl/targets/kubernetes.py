@@ -40,7 +40,7 @@ class Listening(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields
 
     disk: Annotated[
         Bytes | None,
-        Meta(description="Size of a volume of its own for the lab's folder, which outlives the pod; left out, none"),
+        Meta(description="Size of a volume of the lab's own for its folder; left out, its files go with the pod"),
     ] = None
     storage_class: Annotated[str | None, Meta(description="Storage class of that volume; left out, the default")] = None
     start_timeout: Annotated[

@@ -95,13 +95,16 @@ async def shell(board: Dashboard, name: str) -> None:
 
 
 async def _sure(board: Dashboard, name: str, verb: str) -> bool:
-    """Ask the person, naming the kernels that are busy."""
+    """Ask the person, naming the kernels that are busy and what else would be lost."""
     from .screens.dialogs import Confirm
 
     busy = await board.sessions.ask(lambda session: session.busy_kernels(name))
     details = [f"busy: {kernel.path or kernel.name}" for kernel in busy]
     if busy:
         details.append("What they hold in memory will be lost.")
+    lost = await board.sessions.ask(lambda session: session.would_lose(name))
+    if lost is not None:
+        details += [f"lost: {lost.what}; {lost.why}", f"{lost.hint[:1].upper()}{lost.hint[1:]}."]
     answer: bool | None = await board.push_screen_wait(Confirm(f"{verb} `{name}`?", verb=verb, details=details))
     return bool(answer)
 

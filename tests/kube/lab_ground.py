@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +17,7 @@ from jupyterctl.core.status import Status
 from jupyterctl.transport.kube import lab_manifest, rights
 from jupyterctl.transport.kube.carried import WAIT_SECONDS
 from tests.cluster import ADMIN, Space
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, wait_for
 
 NAME = "there"
 RIGHTS, TO_END_BY_ITSELF = (
@@ -34,6 +35,7 @@ class Lab:
         self.space, self.home = space, home
         self.session = Session(folder)
         self.pod = lab_manifest.pod_of(NAME)
+        self._said = 0
 
     def profile(self, of: str = ADMIN, **settings: Any) -> None:
         """Write it; tables come from dicts."""
@@ -97,6 +99,29 @@ class Lab:
         cluster = self.space.cluster
         found = cluster.ask(cluster.apps.read_namespaced_stateful_set, lab_manifest.called(NAME), self.space.name)
         return int(found["spec"]["replicas"])
+
+    def without_pods(self) -> None:
+        """From now on the cluster may make none."""
+        cluster = self.space.cluster
+        quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+        cluster.ask(cluster.core.create_namespaced_resource_quota, self.space.name, quota)
+        asked = cluster.core.read_namespaced_resource_quota
+        wait_for(lambda: cluster.ask(asked, "none", self.space.name)["status"].get("hard"))
+
+    def say(self, of: dict[str, Any], reason: str, message: str) -> None:
+        """An event of an object, as the cluster would tell it: later than all that it tells by itself."""
+        self._said += 1
+        cluster, space = self.space.cluster, self.space.name
+        names = {"name": of["metadata"]["name"], "uid": of["metadata"]["uid"], "namespace": space}
+        event = {
+            "metadata": {"name": f"said-{self._said}"},
+            "involvedObject": {"kind": of["kind"], "apiVersion": of["apiVersion"], **names},
+            "type": "Warning",
+            "reason": reason,
+            "message": message,
+            "lastTimestamp": (datetime.now(UTC) + timedelta(hours=self._said)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        cluster.ask(cluster.core.create_namespaced_event, space, event)
 
     def delete_pod(self) -> str:
         """As anybody may; the one it was."""

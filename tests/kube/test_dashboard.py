@@ -1,15 +1,20 @@
-"""The dashboard tells why a run in a cluster has not started, for as long as that is so."""
+"""The dashboard tells why a run in a cluster has not started, and what goes with a lab's pod that is to be stopped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from jupyterctl.core.session import Session
-from tests.tui.ground import SIZES, WIDE, opened, screen, shown, until
+from jupyterctl.tui.screens.dialogs import Confirm
+from jupyterctl.tui.widgets.table import Table
+from tests.cluster import Space
+from tests.tui.ground import SIZES, WIDE, opened, screen, shown, told, until
 
 from .conftest import Runs
+from .lab_ground import NAME, Lab
 
 
 @pytest.fixture
@@ -52,3 +57,28 @@ async def test_a_run_tells_why_it_waits_until_it_starts(
         await shown(pilot, "succeeded")
         assert "no node takes" not in screen(pilot)
     assert runs.session.find_run(run.id).waiting == ""
+
+
+@pytest.mark.asyncio
+async def test_what_goes_with_a_pod_is_named_before_it_is_stopped(space: Space, home: Path, tmp_path: Path) -> None:
+    lab = Lab(space, home, tmp_path / "work")
+    lab.profile()
+    lab.start()
+    before = lab.uid()
+    async with opened(lambda: Session(tmp_path / "work")) as pilot:
+        await until(pilot, lambda: NAME in pilot.app.servers)
+        pilot.app.screen.query_one("#table", Table).go(NAME)
+        await shown(pilot, "● running")
+        for key, verb in (("x", "Stop"), ("R", "Restart")):
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+            await shown(pilot, f"{verb} `{NAME}`?")
+            await shown(pilot, "lost: the files in /jupyterctl/work; files in it go with the pod")
+            await shown(pilot, "Name a `disk` below [server] to keep them.")
+            await pilot.press("escape")
+        assert lab.uid() == before
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await pilot.press("y")
+        await until(pilot, lambda: any("is stopped" in message for message in told(pilot)))
+    assert lab.replicas() == 0

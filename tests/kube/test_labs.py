@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from jupyterctl.core import copying
-from jupyterctl.errors import TargetError
+from jupyterctl.errors import BusyError, StartingError, TargetError
 from jupyterctl.model import PhaseState
 from tests.cluster import DEV, Space
-from tests.conftest import COMMAND, wait_for
+from tests.conftest import COMMAND, Cli, notebook, wait_for
 from tests.contract.test_links import keepers, row
+from tests.outcomes.ground import two_lines
 
 from .lab_ground import NAME, RIGHTS, TO_END_BY_ITSELF, Lab, token
 
+MOMENTARY = "The POST operation against Pod could not be completed at this time, please try again."
 MISSING_KEY = {"name": "X", "valueFrom": {"secretKeyRef": {"name": "no-such-secret", "key": "x"}}}
 
 
@@ -125,7 +127,7 @@ def test_a_stopped_lab_comes_back_with_its_token_and_its_files(lab: Lab, tmp_pat
 
 def test_another_volume_takes_another_lab_and_the_same_token(lab: Lab, tmp_path: Path) -> None:
     url = lab.start()
-    lab.session.stop_server(NAME)
+    lab.session.stop_server(NAME, force=True)
     lab.on_a_disk(tmp_path / "disk")
     assert lab.start() == url
     assert "1Gi" in lab.session.status(NAME).facts["volume"]
@@ -139,7 +141,7 @@ def test_a_lab_that_nobody_uses_is_scaled_to_zero(lab: Lab, allowed: bool) -> No
     phases = list(lab.session.start_server(NAME))
     url = lab.session.server_url(NAME)
     warned = [phase.detail for phase in phases if phase.name == "warning"]
-    assert bool(warned) == (not allowed)
+    assert len(warned) == (1 if allowed else 2)
     if allowed:
         wait_for(lambda: lab.replicas() == 0, 150)
     else:
@@ -151,6 +153,32 @@ def test_a_lab_that_nobody_uses_is_scaled_to_zero(lab: Lab, allowed: bool) -> No
     assert lab.replicas() == 0
     assert lab.start() == url
     assert lab.get()["kernels"] == 0
+
+
+def test_files_that_go_with_the_pod_are_told_of_and_asked_about(lab: Lab, cli: Cli) -> None:
+    started = cli("start", NAME, "--no-open")
+    warned = [line for line in started.stderr.splitlines() if line.startswith(("warning", "hint"))]
+    assert warned == ["warning: files in it go with the pod", "hint: name a `disk` below [server] to keep them"]
+    assert "warning" not in cli("start", NAME, "--no-open").stderr
+    pod = lab.uid()
+    for verb in ("stop", "restart"):
+        told = two_lines(cli(verb, NAME), 2)
+        assert f"{verb} `{NAME}` and lose the files in /jupyterctl/work (files in it go with the pod" in told
+        assert "add --yes" in told
+    with pytest.raises(BusyError) as refused:
+        lab.session.stop_server(NAME)
+    assert "the files in /jupyterctl/work" in refused.value.message
+    assert "`disk`" in refused.value.hint
+    assert lab.uid() == pod
+    assert cli("stop", NAME, "--yes").returncode == 0
+    assert lab.session.status(NAME).state == "stopped"
+    assert lab.session.would_lose(NAME) is None
+
+
+def test_files_on_a_volume_are_not_asked_about(lab: Lab, tmp_path: Path, cli: Cli) -> None:
+    lab.on_a_disk(tmp_path / "disk")
+    assert "warning" not in cli("start", NAME, "--no-open").stderr
+    assert cli("stop", NAME).returncode == 0
 
 
 # -- what is in it -----------------------------------------------------------------------------------------------------
@@ -211,7 +239,7 @@ def test_the_log_has_what_was_said_before_a_restart(lab: Lab) -> None:
     wait_for(lambda: lab.session.status(NAME).facts.get("restarts", "0") != "0")
     wait_for(lambda: lab.session.status(NAME).health.http == "ok")
     assert lab.session.server_log(NAME, 400).count("Jupyter Server") == 2
-    lab.session.stop_server(NAME)
+    lab.session.stop_server(NAME, force=True)
     assert lab.session.server_log(NAME, 400).count("Jupyter Server") == 2
 
 
@@ -252,6 +280,9 @@ def test_one_that_waits_for_a_node_is_starting_wherever_one_looks(lab: Lab) -> N
     starting = lab.session.start_server(NAME)
     next(phase for phase in starting if "no node takes it" in phase.detail)
     starting.close()
+    with pytest.raises(StartingError, match="the lab is coming up: no node takes it"):
+        copying.distant(lab.session._place(NAME)).look("x")
+    assert lab.session.would_lose(NAME) is None
     assert lab.session.status(NAME).state == "starting"
     seen = wait_for(lambda: (shown := row(lab.session)).error and shown)
     assert (seen.state, lab.session.status(NAME).state) == ("starting", "starting")
@@ -262,16 +293,35 @@ def test_one_that_waits_for_a_node_is_starting_wherever_one_looks(lab: Lab) -> N
 
 
 def test_a_quota_is_told_while_one_waits(lab: Lab) -> None:
-    cluster = lab.space.cluster
-    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
-    cluster.ask(cluster.core.create_namespaced_resource_quota, lab.space.name, quota)
-    wait_for(
-        lambda: cluster.ask(cluster.core.read_namespaced_resource_quota, "none", lab.space.name)["status"].get("hard")
-    )
+    lab.without_pods()
     lab.profile(server={"start_timeout": "8s"})
     phases = []
     with pytest.raises(TargetError, match="exceeded quota"):
         phases.extend(lab.session.start_server(NAME))
+
+
+def test_a_refusal_from_before_the_start_or_for_a_moment_is_none(lab: Lab, tmp_path: Path) -> None:
+    """The cluster's own controller is refused, and takes a while to try again; what it says of others counts."""
+    lab.on_a_disk(tmp_path / "disk")
+    lab.start()
+    made = lab.session._place(NAME).target.lab(NAME)
+    lab.say(made.set, "FailedCreate", 'create Pod x failed error: pods "x" is forbidden: as it was before')
+    lab.session.stop_server(NAME)
+    lab.without_pods()
+    starting = lab.session.start_server(NAME)
+    next(phase for phase in starting if "exceeded quota" in phase.detail)
+    lab.say(made.set, "FailedCreate", f"create Pod x failed error: {MOMENTARY}")
+    next(phase for phase in starting if MOMENTARY in phase.detail)
+    lab.say(made.set, "FailedCreate", 'create Pod x failed error: pods "x" is forbidden: for good')
+    with pytest.raises(TargetError, match="the cluster makes no pod for it: for good"):
+        list(starting)
+
+
+def test_a_namespace_that_is_not_there_is_told_with_what_makes_it(lab: Lab, cli: Cli, tmp_path: Path) -> None:
+    lab.profile(namespace="nonsuch")
+    for command in (["start", NAME], ["run", notebook(tmp_path / "nb.ipynb", "1"), "-t", NAME]):
+        said = cli(*command).stderr
+        assert "error: there is no namespace `nonsuch`\nhint: make it: kubectl create namespace nonsuch\n" in said
 
 
 def test_what_one_may_not_do_is_told_with_the_role_that_would_allow_it(lab: Lab) -> None:
@@ -288,4 +338,4 @@ def test_what_one_may_not_do_is_told_with_the_role_that_would_allow_it(lab: Lab)
     assert (told.returncode, told.stdout) == (7, "/jupyterctl/work\n")
     done = [phase.name for phase in lab.session.restart_server(NAME) if phase.state is PhaseState.DONE]
     assert done[-1] == "link"
-    lab.session.stop_server(NAME)
+    lab.session.stop_server(NAME, force=True)

@@ -8,6 +8,7 @@ claim, which the cluster itself makes, and keeps whatever becomes of the Statefu
 from __future__ import annotations
 
 import base64
+from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
@@ -32,7 +33,11 @@ GRACE_SECONDS = 20
 """How long a lab may take to end its kernels."""
 STARTUP_TRIES = 8640
 """How often the cluster asks a lab that comes up, each time for ten seconds; who starts it is less patient."""
+GO_WITH_POD = "files in it go with the pod"
+A_DISK = "name a `disk` below [server] to keep them"
 _VOLUME = "work"
+_THE_PODS = {"emptyDir", "ephemeral", "secret", "configMap", "downwardAPI", "projected"}
+"""Kinds of volumes that go with a pod, or that nothing can be written to."""
 
 
 def called(name: str) -> str:
@@ -89,6 +94,19 @@ def stateful_set(name: str, settings: Any, *, account: str | None) -> Object:
             **({"volumeClaimTemplates": [_claim(name, settings.server)]} if settings.server.disk else {}),
         },
     }
+
+
+def outlives(made: Object) -> bool:
+    """Whether the folder of a StatefulSet's lab is on something that is there when its pod is not."""
+    at = PurePosixPath(made["metadata"].get("annotations", {}).get(FOLDER, WORK))
+    spec = made["spec"]["template"]["spec"]
+    container = next(one for one in spec["containers"] if one["name"] == "main")
+    mounts = [one for one in container.get("volumeMounts") or () if at.is_relative_to(one["mountPath"])]
+    if not mounts:
+        return False
+    nearest = max(mounts, key=lambda one: len(PurePosixPath(one["mountPath"]).parts))["name"]
+    volume = next((one for one in spec.get("volumes") or () if one["name"] == nearest), None)
+    return volume is None or not _THE_PODS & volume.keys()  # the one that is not among them is the claim's
 
 
 def _pod(name: str, settings: Any, account: str | None) -> Object:

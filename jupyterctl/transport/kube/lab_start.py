@@ -30,7 +30,6 @@ EVENTS_EVERY = 2.0
 LINES = 3
 """Of the log that go into an error."""
 _NO_LAB = re.compile(r"No module named '?jupyterlab")
-_QUOTA = "exceeded quota"
 
 
 class Start:
@@ -42,16 +41,23 @@ class Start:
         self.name = spec.name
         self.limit = duration(self.settings.server.start_timeout)
         self.warning = ""
+        self.passing = False
+        """Whether we make a lab whose files go with its pod."""
         self.before = 0
         """Restarts of the container that were there before us."""
+        self.stale: set[tuple[str, ...]] = set()
+        """What the cluster had said of pods that it does not make before us."""
 
     def steps(self) -> Iterator[Phase]:
         """Every step; a lab that is on its way already is only waited for. One that does not come up is stopped."""
         yield from step("environment", self._have)
         if self.warning:
             yield Phase(name="warning", state=PhaseState.DONE, detail=self.warning)
+        if self.passing:
+            said, hint = lab_manifest.GO_WITH_POD, lab_manifest.A_DISK
+            yield Phase(name="warning", state=PhaseState.DONE, detail=said, hint=hint)
         try:
-            yield from self._until("process", _runs, lambda lab: f"pod {_pod(lab)} on node {_node(lab)}")
+            yield from self._until("process", lambda lab: lab.runs, lambda lab: f"pod {_pod(lab)} on node {_node(lab)}")
             yield from step("address", lambda: f"127.0.0.1:{lab_manifest.PORT} in the pod")
             yield from self._until("http", lambda lab: lab.ready, lambda _: "answers")
         except _FailedError as error:
@@ -66,6 +72,9 @@ class Start:
     def _have(self) -> str:
         """Its objects, as the profile is now; a lab that is to run is left as it is."""
         lab = lab_state.look(self.cluster, self.name)
+        if lab is not None:
+            told = lab_state.refusals(lab_state.events(self.cluster, lab.set))
+            self.stale = {lab_state.mark(event) for event in told}
         if lab is not None and lab.wanted and not lab.rests:
             self.before = lab.restarts
             return f"{_image(lab.set)}, there already"
@@ -75,6 +84,7 @@ class Start:
         self._secret()
         account = self._account() if lab_manifest.idles(self.settings) else None
         wanted = lab_manifest.stateful_set(self.name, self.settings, account=account)
+        self.passing = not lab_manifest.outlives(wanted)
         if lab is None:
             self._create(wanted)
         elif _claims(lab.set) != _claims(wanted):
@@ -143,7 +153,7 @@ class Start:
                 if reached(lab):
                     break
                 if time.monotonic() - asked > EVENTS_EVERY:
-                    asked, told = time.monotonic(), lab_state.events(self.cluster, lab.set, lab.pod)
+                    asked, told = time.monotonic(), self._told(lab)
                 why = lab_state.waits_for(lab, told)
                 if time.monotonic() - began > self.limit:
                     raise self._late(lab, why)
@@ -157,15 +167,21 @@ class Start:
             time.sleep(EVERY)
         yield Phase(name=name, state=PhaseState.DONE, seconds=time.monotonic() - began, detail=detail(lab))
 
+    def _told(self, lab: Lab) -> list[dict[str, Any]]:
+        """What the cluster says of it, but for what it did not make before somebody asked for this start."""
+        told = lab_state.events(self.cluster, lab.set, lab.pod)
+        old = [event for event in lab_state.refusals(told) if lab_state.mark(event) in self.stale]
+        return [event for event in told if event not in old]
+
     def _see_that_it_lives(self, lab: Lab | None, told: list[dict[str, Any]]) -> None:
         """Raises where nobody need wait any longer."""
         if lab is None or not lab.wanted:
             raise _FailedError("the lab was stopped while it was starting", f"jupyterctl start {self.name}")
         if lab.pod is None:
-            refused = [event for event in told if event.get("reason") == "FailedCreate"]
-            if refused and _QUOTA not in str(refused[-1].get("message")):
+            refused = lab_state.refusals(told)
+            if refused and not pods.temporary(refused[-1]):
                 raise _FailedError(
-                    f"the cluster makes no pod for it: {lab_state.refusal(refused[-1])}",
+                    f"the cluster makes no pod for it: {pods.refusal(refused[-1])}",
                     "correct the profile, or ask the cluster's owner",
                 )
         if lab.pod is None or lab.ending:
@@ -193,8 +209,7 @@ class Start:
         return _FailedError("the server ended while it was starting", hint)
 
     def _late(self, lab: Lab, why: str) -> _FailedError:
-        told = lab_state.events(self.cluster, lab.set, lab.pod)
-        why = lab_state.waits_for(lab, told) or why
+        why = lab_state.waits_for(lab, self._told(lab)) or why
         hint = "mend that, or give it more time: start_timeout below [server]"
         return _FailedError(f"the lab has not come up within {self.limit:.0f} s: {why}", hint)
 
@@ -204,10 +219,6 @@ _ENOUGH = "give it more, or another image: [resources], image"
 
 class _FailedError(TargetError):
     """The lab will not come up; it is stopped."""
-
-
-def _runs(lab: Lab) -> bool:
-    return lab.pod is not None and not lab.ending and bool(pods.main(lab.pod).get("state", {}).get("running"))
 
 
 def _pod(lab: Lab) -> str:

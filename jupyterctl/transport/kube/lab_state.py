@@ -62,6 +62,16 @@ class Lab(Struct, frozen=True, kw_only=True):
         return self.ending and "running" not in state
 
     @property
+    def runs(self) -> bool:
+        """Whether its container does, in a pod that stays."""
+        return self.pod is not None and not self.ending and bool(pods.main(self.pod).get("state", {}).get("running"))
+
+    @property
+    def begun(self) -> bool:
+        """Whether a container has run in the pod that it has, so that there may be something in it."""
+        return self.runs or (not self.ending and self.restarts > 0)
+
+    @property
     def restarts(self) -> int:
         """How often its container has been started again."""
         return int(pods.main(self.pod).get("restartCount", 0)) if self.pod else 0
@@ -172,16 +182,20 @@ def when(event: Object) -> str:
 def waits_for(lab: Lab, told: Sequence[Object]) -> str:
     """Why a lab does not answer yet, in words, as far as the cluster says."""
     if lab.pod is None or lab.ending:
-        refused = [event for event in told if event.get("reason") == "FailedCreate"]
+        refused = refusals(told)
         if refused:
-            return f"its pod may not be made: {refusal(refused[-1])}"
+            return f"its pod may not be made: {pods.refusal(refused[-1])}"
         return "its pod before this one is ending" if lab.ending else "its pod is being made"
     pod_uid = lab.pod["metadata"].get("uid")
     why = pods.pending(lab.pod, [event for event in told if event["involvedObject"].get("uid") == pod_uid])
     return why or "JupyterLab comes up in its pod"
 
 
-def refusal(event: Object) -> str:
-    """Why the cluster makes no pod: the end of what it says, without the names that are known."""
-    said = " ".join(str(event.get("message", "")).split())
-    return said.partition(" failed error: ")[2] or said
+def refusals(told: Sequence[Object]) -> list[Object]:
+    """Those of the cluster's events by which it says that it makes no pod."""
+    return [event for event in told if event.get("reason") == "FailedCreate"]
+
+
+def mark(event: Object) -> tuple[str, ...]:
+    """Tells an event from the same one told again: the cluster counts that in the object that there is."""
+    return str(event["metadata"].get("uid")), str(event.get("count")), when(event)

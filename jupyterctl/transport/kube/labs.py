@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from ...errors import StartingError, TargetError
-from ...model import Dial, Facts, Phase, Profile, Server, ServerSpec
+from ...model import Dial, Facts, Loss, Phase, Profile, Server, ServerSpec
 from ..contained.files import Files, Filing
 from ..linked import Alone, Linked
 from .api import Cluster
@@ -112,6 +112,15 @@ class Labs(Filing, Linked):
         lab_state.scale(self.cluster, server.name, 0)
         self.see_it_go(server.name)
 
+    def loses(self, name: str) -> Loss | None:
+        """The files of a lab whose folder is the pod's own, once something may have been written there."""
+        from . import lab_manifest
+
+        lab = self.lab(name)
+        if lab is None or not lab.begun or lab_manifest.outlives(lab.set):
+            return None
+        return Loss(what=f"the files in {lab.folder}", why=lab_manifest.GO_WITH_POD, hint=lab_manifest.A_DISK)
+
     def see_it_go(self, name: str) -> None:
         """Until nothing of it runs: to put the pod away takes the cluster longer. TargetError where one stays."""
         from . import lab_manifest, lab_state
@@ -160,12 +169,21 @@ class Labs(Filing, Linked):
         return enter(self.cluster, *self._inside())
 
     def _inside(self) -> tuple[str, str]:
-        """The pod that runs, and the lab's folder in it; TargetError where there is none."""
+        """The pod that runs, and the lab's folder in it; TargetError where there is none, StartingError: not yet."""
         name = self.profile.name
         lab = self.lab(name)
-        if lab is None or lab.pod is None or not lab.wanted or lab.ending:
+        if lab is None or not lab.wanted or lab.rests:
             raise TargetError(f"`{name}` has no pod to go into", f"start it: jupyterctl start {name}")
+        if lab.pod is None or not lab.runs:
+            raise self._coming(lab)
         return str(lab.pod["metadata"]["name"]), lab.folder
+
+    def _coming(self, lab: Lab) -> StartingError:
+        """What a lab that is on its way waits for."""
+        from . import lab_state
+
+        told = lab_state.events(self.cluster, lab.set, lab.pod)
+        return StartingError(f"the lab is coming up: {lab_state.waits_for(lab, told)}", "it is waited for")
 
     # -- the way, for the keeper -----------------------------------------------------------------------------------
 
@@ -208,8 +226,7 @@ class Labs(Filing, Linked):
             lab_state.scale(self.cluster, self.profile.name, 0)
         if not lab.wanted or lab.rests:
             raise TargetError(f"the lab of `{self.profile.name}` is stopped", start)
-        told = lab_state.events(self.cluster, lab.set, lab.pod)
-        raise StartingError(f"the lab is coming up: {lab_state.waits_for(lab, told)}", "it is waited for")
+        raise self._coming(lab)
 
     # -- files -----------------------------------------------------------------------------------------------------
 

@@ -154,7 +154,8 @@ class ServerView(VerticalScroll, can_focus=True):
         lines = [heading("Steps")]
         for phase in steps:
             glyph = {"done": Cell("✓", "good"), "failed": Cell("✗", "bad")}.get(phase.state, Cell("◐", "busy"))
-            text = f"{glyph.text} {phase.name:<12} {words.seconds(phase.seconds):>8}  {phase.detail}"
+            said = "; ".join(filter(None, (phase.detail, phase.hint)))
+            text = f"{glyph.text} {phase.name:<12} {words.seconds(phase.seconds):>8}  {said}"
             lines.append(Content.styled(self.board.glyphs.draw(text), STYLES[glyph.tone]))
         return Content("\n").join(lines)
 
