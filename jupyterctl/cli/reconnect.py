@@ -44,4 +44,4 @@ def reconnect(*, target: str | None, everything: bool, as_json: bool) -> None:
         raise failed
     for name in names:
         address = session.link_url(name)
-        diagnostics.info(f"`{name}` is {f'back at {address}' if address else 'reached; no lab has a link there'}")
+        diagnostics.info(f"`{name}` is back at {address}" if address else f"`{name}` is reached; it has no lab yet")

@@ -11,7 +11,7 @@ from ..core import words
 from ..core.plain import printable
 from ..core.progress import printed
 from ..core.session import Session
-from ..errors import UsageError
+from ..errors import JupyterctlError, UsageError
 from ..model import Run, RunState
 from . import ask, diagnostics, output, view
 from .complete import complete_run
@@ -300,12 +300,23 @@ def remove(*, names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     found = [run for name in names for run in named(session, name)]
     them = "it" if len(found) == 1 else "them"
     ask.confirm(f"remove {', '.join(f'`{run.id}`' for run in found)} and what is kept of {them}?", yes=yes)
+    removed: list[str] = []
+    failed: JupyterctlError | None = None
     for run in found:
-        session.remove(run)
+        try:
+            session.remove(run)
+        except JupyterctlError as error:
+            if failed is not None:
+                diagnostics.error(failed.message, failed.hint)
+            failed = error
+            continue
+        removed.append(run.id)
         if not as_json:
             output.line(f"removed {run.id}")
     if as_json:
-        output.document({"removed": [run.id for run in found]})
+        output.document({"removed": removed})
+    if failed is not None:
+        raise failed
 
 
 def named(session: Session, name: str) -> list[Run]:
