@@ -94,6 +94,15 @@ class Place:
         if server.port is not None and not server.adopted and not self.target.remote:
             self.store.keep_link_port(self.name, server.port)
 
+    def loss(self) -> Loss | None:
+        """What a stop would take along beside kernels; None where that is nothing, or nobody can tell."""
+        if not isinstance(self.target, Losing):
+            return None
+        try:
+            return self.target.loses(self.name)
+        except JupyterctlError:
+            return None
+
     def lab_port(self) -> int:
         """What the lab is to listen on; one at another place chooses itself (0) unless the profile says."""
         return server_settings(self.profile).port if self.target.remote else self.port()
@@ -221,7 +230,7 @@ def stop(where: Place, *, force: bool) -> None:
     if busy:
         names = ", ".join(f"`{kernel.path or kernel.name}`" for kernel in busy)
         raise BusyError(f"`{where.name}` is computing: {names}", "wait for it, or add --yes to stop it nonetheless")
-    lost = None if force else loss(where)
+    lost = None if force else where.loss()
     if lost is not None:
         raise BusyError(f"`{where.name}` would lose {lost.what}: {lost.why}", f"{lost.hint}; or add --yes to lose them")
     links.let_go(where)
@@ -238,16 +247,6 @@ def busy_kernels(where: Place) -> list[Kernel]:
         return [kernel for kernel in jupyter_api.kernels(where.address(server)) if kernel.state == "busy"]
     except JupyterctlError:
         return []
-
-
-def loss(where: Place) -> Loss | None:
-    """What a stop would take along beside kernels; None where that is nothing, or nobody can tell."""
-    if not isinstance(where.target, Losing):
-        return None
-    try:
-        return where.target.loses(where.name)
-    except JupyterctlError:
-        return None
 
 
 def url(where: Place) -> str:

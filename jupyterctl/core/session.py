@@ -17,7 +17,7 @@ from ..errors import MissingLibraryError, UsageError
 if TYPE_CHECKING:
     from ..environments.environment import Environment
     from ..environments.solve import Step
-    from ..model import Event, Facts, Kernel, Loss, Phase, Profile, Run, RunOptions, Server
+    from ..model import Event, Facts, Kernel, Loss, Phase, Profile, Run, RunOptions
     from ..schema import Field
     from ..store import Store
     from .authoring import Candidate
@@ -162,10 +162,6 @@ class Session:
         """Every profile's server, link and health, and those of servers whose profile is gone."""
         return self.overview().servers
 
-    def other_servers(self) -> list[Server]:
-        """Jupyter servers that nobody started from here."""
-        return self.overview().others
-
     def status(self, name: str) -> Status:
         """One target's server, link and full health."""
         from . import status
@@ -225,9 +221,7 @@ class Session:
 
     def would_lose(self, name: str) -> Loss | None:
         """What goes with a server that is stopped or restarted, beside what its kernels hold."""
-        from . import servers
-
-        return servers.loss(self._place(name))
+        return self._place(name).loss()
 
     def server_url(self, name: str) -> str:
         """The lab's address, with its token."""

@@ -144,11 +144,11 @@ def test_one_started_by_hand_is_adopted(labs: Labs, place: ServerPlace) -> None:
     server = place.by_hand(labs.folder)
     try:
         wait_for(lambda: [one.pid for one in labs.others()] == [server.pid])
-        assert [one.pid for one in labs.session.other_servers()] == ([server.pid] if place.here else [])
+        assert [one.pid for one in labs.session.overview().others] == ([server.pid] if place.here else [])
         assert labs.start() == server.pid
         status = labs.session.status("there")
         assert status.adopted
-        assert labs.session.other_servers() == []
+        assert labs.session.overview().others == []
         assert [row.pid for row in labs.session.statuses()] == [server.pid]
         url = labs.session.server_url("there")
         list(labs.session.restart_server("there"))

@@ -10,7 +10,8 @@ import pytest
 
 from jupyterctl.core import copying
 from jupyterctl.errors import BusyError, StartingError, TargetError
-from jupyterctl.model import PhaseState
+from jupyterctl.model import PhaseState, ServerSpec
+from jupyterctl.transport.kube import lab_manifest
 from tests.cluster import DEV, Space
 from tests.conftest import COMMAND, Cli, notebook, wait_for
 from tests.contract.test_links import keepers, row
@@ -298,6 +299,18 @@ def test_a_quota_is_told_while_one_waits(lab: Lab) -> None:
     phases = []
     with pytest.raises(TargetError, match="exceeded quota"):
         phases.extend(lab.session.start_server(NAME))
+
+
+def test_a_lab_is_made_again_while_its_last_pod_ends(lab: Lab, tmp_path: Path) -> None:
+    """Its server does not take another pod of that name for a moment, and says so."""
+    lab.on_a_disk(tmp_path / "disk")
+    url, before = lab.start(), lab.uid()
+    cluster = lab.space.cluster
+    cluster.ask(cluster.apps.delete_namespaced_stateful_set, lab_manifest.called(NAME), lab.space.name)
+    where = lab.session._place(NAME)
+    list(where.target.start(ServerSpec(name=NAME, port=0, near=where.cwd)))
+    assert lab.start() == url
+    assert lab.uid() != before
 
 
 def test_a_refusal_from_before_the_start_or_for_a_moment_is_none(lab: Lab, tmp_path: Path) -> None:
