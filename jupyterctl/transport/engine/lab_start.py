@@ -73,10 +73,20 @@ class Start:
         except UnreachableError:
             raise
         except JupyterctlError:
-            if self.made is not None:
-                with suppress(JupyterctlError), words(self.engine):
-                    self.made.remove(force=True, v=True)
+            with suppress(JupyterctlError):
+                self._take_away()
             raise
+
+    def _take_away(self) -> None:
+        """Remove the container that was made, and keep what its lab has said."""
+        if self.made is None:
+            return
+        with words(self.engine):
+            try:
+                data, _ = log.tail(self.made, -log.KEPT)
+                log.keep(self.labs.site, self.spec.name, data.replace(self._token(self.made).encode(), "…".encode()))
+            finally:
+                self.made.remove(force=True, v=True)
 
     def _steps(self) -> Iterator[Phase]:
         yield from step("engine", self._reach)
@@ -158,6 +168,7 @@ class Start:
                 how = "made anew: the profile, the folder or the image has changed"
                 with words(self.engine):
                     kept.remove(force=True)
+            log.drop(self.labs.site, self.spec.name)
             kept = self.made = self._create(made, mark)
         self._fill(kept, token)
         self._start(kept)
@@ -361,5 +372,4 @@ class Start:
                 token = self._token(container)
             lines = [line.strip() for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
             last = " | ".join(lines[-_LINES:]).replace(token, "…")
-        more = f"; all of it: jupyterctl logs {self.spec.name}" if self.made is None else ""
-        return TargetError(message, f"its log ends: {last or '(nothing)'}{more}")
+        return TargetError(message, f"its log ends: {last or '(nothing)'}; all of it: jupyterctl logs {self.spec.name}")

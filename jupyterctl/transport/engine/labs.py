@@ -217,13 +217,16 @@ class EngineLabs(Filing, Linked):
         return False
 
     def log(self, server: Server | None, name: str, offset: int) -> tuple[bytes, int]:  # noqa: ARG002 - found by name
-        """What its container has written, over all its starts; offsets are moments."""
+        """What its container has written, over all its starts; offsets are moments.
+
+        Of one that could not be started, and is gone, what was kept of it.
+        """
         from . import log
         from .client import words
 
         container = self.container(name)
         if container is None:
-            return b"", 0
+            return log.kept(self.site, name)[offset:] if offset < 0 else b"", 0
         with words(self.engine):
             return log.tail(container, offset)
 

@@ -6,15 +6,21 @@ messages of one moment. Each message comes in a frame of its own, so that pieces
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ... import paths
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
 NANO = 10**9
+KEPT = 1 << 18
+"""Bytes that are kept of what a lab has said whose container is taken away."""
 SHORT_LINE = 16
 """Bytes that a line of a log has at least, where so many lines are asked for that they make so many bytes."""
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d) ")
@@ -82,3 +88,26 @@ def tail(container: Container, offset: int) -> tuple[bytes, int]:
         parts.append(data)
         last = max(last, when)
     return b"".join(parts), last + 1
+
+
+def keep(site: str, name: str, data: bytes) -> None:
+    """Have what a lab has said that could not be started, once its container is gone."""
+    file = _file(site, name)
+    paths.write(paths.private(file.parent) / file.name, data)
+
+
+def kept(site: str, name: str) -> bytes:
+    """The same; nothing where nothing is kept."""
+    try:
+        return _file(site, name).read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def drop(site: str, name: str) -> None:
+    """Forget it: there is another container."""
+    _file(site, name).unlink(missing_ok=True)
+
+
+def _file(site: str, name: str) -> Path:
+    return paths.state() / "engines" / f"{hashlib.sha256(f'{site} {name}'.encode()).hexdigest()[:16]}.log"
