@@ -331,7 +331,8 @@ def cancel(store: Store, run: Run, grace: float | None = None, *, wait: bool = T
         if not run.state.ended and not gone:
             raise TargetError(f"`{run.id}` does not end", "try again, or look at it with `jupyterctl runs attach`")
     if not run.state.ended:
-        run = end(store, run, RunState.CANCELLED, "Cancelled", "cancelled before it could save")
+        early = "it could save" if run.started else "it began"
+        run = end(store, run, RunState.CANCELLED, "Cancelled", f"cancelled before {early}")
     return settle(store, run)
 
 
