@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -17,6 +16,8 @@ from .complete import complete_target
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from ..core.copying import Mirroring
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 _NAMED = 5
@@ -59,27 +60,32 @@ def sync(*, target: str, folder: Path, back: bool, delete: bool, dry_run: bool, 
     session = Session(notify=diagnostics.warning)
     if delete and not (dry_run or yes):
         trial = session.mirror(target, folder, lambda *_: None, back=back, delete=True, dry_run=True)
-        _ask_about(trial.removed, target, back=back)
+        _ask_about(trial, target, back=back)
     with Copying() as copying:
         done = session.mirror(target, folder, copying.show, back=back, delete=delete, dry_run=dry_run)
     if as_json:
-        output.document({"copied": done.copied, "removed": done.removed, "by": done.by, "dry_run": dry_run})
+        told = {"copied": done.copied, "removed": done.removed, "by": done.by, "into": done.into}
+        output.document({**told, "dry_run": dry_run})
         return
     if dry_run:
         for name in done.copied:
             output.line(f"copy    {printable(name)}")
         for name in done.removed:
             output.line(f"remove  {printable(name)}")
+    by = f", by {done.by}" if done.copied and not dry_run else ""
+    looked = " (only looked)" if dry_run else ""
     said = f"{len(done.copied)} copied, {len(done.removed)} removed"
-    diagnostics.info(f"{said} (only looked)" if dry_run else said if not done.copied else f"{said}, by {done.by}")
+    diagnostics.info(f"{said}{by}, in {printable(done.into)}{looked}")
 
 
-def _ask_about(removed: Sequence[str], target: str, *, back: bool) -> None:
-    """Name what would be removed before it is."""
+def _ask_about(trial: Mirroring, target: str, *, back: bool) -> None:
+    """Name what would be removed, and from which folder, before it is."""
+    removed, folder = trial.removed, trial.into if back else trial.into.removeprefix(f"{target}:")
     if removed:
         shown = ", ".join(f"`{printable(name)}`" for name in removed[:_NAMED])
         more = f" and {len(removed) - _NAMED} more" if len(removed) > _NAMED else ""
-        ask.confirm(f"Remove {shown}{more} {'here' if back else f'at `{target}`'}?", yes=False)
+        where = "here" if back else f"at `{target}`"
+        ask.confirm(f"In `{printable(folder)}`, remove {shown}{more} {where}?", yes=False)
 
 
 class Copying:

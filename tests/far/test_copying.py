@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.link.far import blob
 
-from .box import NAME, need_all
+from .box import NAME, Box, need_all
 from .conftest import Boxes
 
 FILES = {
@@ -73,6 +75,7 @@ def test_a_folder_is_mirrored_to_and_fro(by: str, boxes: Boxes, cli, tmp_path: P
     asked = cli("sync", NAME, "--delete", cwd=here)
     assert asked.returncode == 2
     assert f"remove `a.py` at `{NAME}`?" in asked.stderr
+    assert f"in `{box.work}`" in asked.stderr
     assert (box.work / "a.py").exists()
     gone = cli("sync", NAME, "--delete", "--yes", cwd=here)
     assert gone.returncode == 0, gone.stderr
@@ -108,3 +111,66 @@ def test_a_folder_is_copied_to_and_fro(boxes: Boxes, cli, tmp_path: Path) -> Non
     missing = cli("cp", f"{NAME}:nothing", tmp_path)
     assert missing.returncode == 2
     assert "there is no" in missing.stderr
+
+
+@pytest.fixture
+def read_only(box: Box) -> Iterator[Path]:
+    """The profile's folder there, on a disk that takes nothing."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", box.work], check=True)
+    yield box.work
+    subprocess.run(["umount", "-l", box.work], check=True)
+
+
+def test_what_rsync_could_not_write_is_not_called_copied(read_only: Path, cli, tmp_path: Path) -> None:
+    need_all("rsync")
+    here = lay_out(tmp_path / "project")
+    failed = cli("sync", NAME, cwd=here)
+    assert failed.returncode == 3, failed.stderr
+    assert f"files did not get to `{NAME}:{read_only}`" in failed.stderr
+    assert "`a.py`" in failed.stderr
+    assert "Read-only file system" in failed.stderr
+    assert "copied, " not in failed.stderr
+    assert not found(read_only)
+
+
+def test_start_up_files_that_print_something_do_not_stop_a_mirroring(box: Box, cli, tmp_path: Path) -> None:
+    need_all("rsync")
+    here = lay_out(tmp_path / "project")
+    (box.home / ".bashrc").write_text("echo welcome to this machine, which greets everybody\n")
+    done = cli("sync", NAME, cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert f"{len(KEPT)} copied, 0 removed, by sftp" in done.stderr
+    assert found(box.work) == KEPT
+
+
+def test_files_that_rsync_could_not_write_are_named_and_the_others_are_there(box: Box, cli, tmp_path: Path) -> None:
+    need_all("rsync")
+    here = lay_out(tmp_path / "project")
+    (box.work / "notes/kept.md/in the way").mkdir(parents=True)
+    failed = cli("sync", NAME, cwd=here)
+    assert failed.returncode == 3, failed.stderr
+    assert f"1 of {len(KEPT)} files did not get to `{NAME}:{box.work}`: `notes/kept.md`" in failed.stderr
+    assert "rsync said:" in failed.stderr
+    assert found(box.work) == KEPT - {"notes/kept.md"}
+
+
+def test_nothing_is_removed_in_the_home_itself(box: Box, home: Path, cli, tmp_path: Path) -> None:
+    here = lay_out(tmp_path / "project")
+    profile = home / "config/profiles" / f"{NAME}.toml"
+    text = profile.read_text().replace(f'workdir = "{box.work}"\n', "")
+    (box.home / "precious").write_text("kept\n")
+    for folder in (None, box.home, box.folder):
+        profile.write_text(f'workdir = "{folder}/"\n{text}' if folder else text)
+        for more in (("--dry-run",), ("--yes",), ("--yes", "--back"), ()):
+            refused = cli("sync", NAME, "--delete", *more, cwd=here)
+            assert refused.returncode == 2, refused.stderr
+            message, hint = refused.stderr.strip().splitlines()
+            assert f"`{folder or box.home}`" in message
+            assert "`workdir`" in hint
+    profile.write_text(text)
+    assert (box.home / "precious").exists()
+    assert found(here) == set(FILES)
+    done = cli("sync", NAME, cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert f"in {NAME}:{box.home}" in done.stderr
+    assert (box.home / "a.py").exists()

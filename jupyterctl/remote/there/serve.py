@@ -223,7 +223,8 @@ def digest(_: Machine, handle: dict[str, str], name: str) -> dict[str, Any]:
 def look(machine: Machine, path: str) -> dict[str, Any]:
     """What a path leads to: absolute path, `file`, `folder` or an empty kind, and a folder's files below it.
 
-    A relative path starts at the profile's folder. A file is `[path, bytes, seconds since 1970]`.
+    Also whether it is the person's home, or a folder above it. A relative path starts at the profile's folder. A file
+    is `[path, bytes, seconds since 1970]`.
     """
     found = machine.near / Path(path).expanduser()
     kind = "folder" if found.is_dir() else "file" if found.exists() else ""
@@ -234,7 +235,8 @@ def look(machine: Machine, path: str) -> dict[str, Any]:
             if file.is_file():
                 status = file.stat()
                 files.append([file.relative_to(found).as_posix(), status.st_size, status.st_mtime])
-    return {"path": str(found), "kind": kind, "files": files}
+    real, home = found.resolve(), Path.home().resolve()
+    return {"path": str(found), "kind": kind, "files": files, "home": real == home or real in home.parents}
 
 
 def arrange(_: Machine, folders: list[str], times: dict[str, float], remove: list[str]) -> None:
