@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TargetError, UnreachableError
-from .there import There
+from .there import IncompleteError, There
 
 if TYPE_CHECKING:
     from paramiko import SFTPClient, SFTPFile
@@ -42,8 +42,19 @@ class Carrier:
             return self._there
 
     def call(self, method: str, name: str, settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator[Any]:
-        """Ask the program there; see `There.call`."""
-        return self.there().call(method, name, settings, arguments)
+        """Ask the program there; see `There.call`. One whose files have been removed is sent again and asked again."""
+        program = self.there()
+        try:
+            yield from program.call(method, name, settings, arguments)
+        except IncompleteError:
+            self._renew(program)
+            yield from self.there().call(method, name, settings, arguments)
+
+    def _renew(self, program: There) -> None:
+        with self._starting:
+            if self._there is program:
+                self._there = None
+        program.leave()
 
     def put(self, source: Path, destination: str, progress: Progress = lambda *_: None) -> None:
         """Copy a file and its mode there, in place at once; what an earlier attempt has brought over is not sent again.

@@ -72,12 +72,17 @@ def name() -> str:
     return f"there-{digest.hexdigest()[:16]}"
 
 
+@cache
+def _count() -> int:
+    return sum(1 for _ in _sources())
+
+
 def command(mark: str, pythons: Sequence[str] = ()) -> tuple[str, bytes]:
     """A command line for any login shell, and what it reads first; `pythons` are tried before the usual ones.
 
     `MARK none` is what it says where no Python will do.
     """
-    code = (_HERE / "bootstrap.py").read_bytes() + f"\nstart({mark!r}, {name()!r})\n".encode()
+    code = (_HERE / "bootstrap.py").read_bytes() + f"\nstart({mark!r}, {name()!r}, {_count()})\n".encode()
     check = f"import sys; sys.version_info >= {OLDEST} or sys.exit({_TOO_OLD})"
     load = f"{check}; exec(sys.stdin.buffer.read({len(code)}))"
     tried = " ".join([*map(shlex.quote, pythons), *_PYTHONS])

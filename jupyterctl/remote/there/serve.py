@@ -301,6 +301,7 @@ class Answers:
         """Do what is asked, and say how it went."""
         number = request["id"]
         try:
+            _still_here()
             machine = Machine(
                 Profile(name=request["name"], kind="", settings=msgspec.convert(request["settings"], Settings))
             )
@@ -320,6 +321,12 @@ class Answers:
             self.send(id=number, error=_said(error, *_system(error, request["name"])))
         except Exception as error:  # noqa: BLE001 - the one who asked is told, whatever it is
             self.send(id=number, error=_said(error, f"{type(error).__name__}: {error}", ""))
+
+
+def _still_here() -> None:
+    """ModuleNotFoundError where our own files are gone: nothing is begun that would need one in its middle."""
+    if not Path(__file__).exists():
+        raise ModuleNotFoundError("the program's own files have been removed")
 
 
 def _system(error: OSError, name: str) -> tuple[str, str]:
