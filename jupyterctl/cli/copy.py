@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 _NAMED = 5
 """Files that are named in a question."""
+_LOOKING = "looking at what is there already"
+"""Shown until the first byte goes over: a large file that was begun is read at both ends before it goes on."""
 
 
 @click.command()
@@ -94,17 +96,25 @@ class Copying:
     def __init__(self) -> None:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._name: str | None = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+            from rich.progress import BarColumn, DownloadColumn, Progress, Task, TextColumn, TransferSpeedColumn
+            from rich.text import Text
+
+            class Amount(DownloadColumn):
+                """Nothing, rather than `0/?`, while no size is known."""
+
+                def render(self, task: Task) -> Text:
+                    return Text() if task.total is None else super().render(task)
 
             console = Console(stderr=True, highlight=False, markup=False, emoji=False)
             text = TextColumn("{task.description}", markup=False)
-            columns = (BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn(), text)
+            columns = (BarColumn(bar_width=24), Amount(), TransferSpeedColumn(), text)
             self._bar = Progress(*columns, console=console, transient=True)
-            self._task = self._bar.add_task("", total=None)
+            self._task = self._bar.add_task(_LOOKING, total=None)
             self._bar.start()
         return self
 
@@ -115,4 +125,8 @@ class Copying:
     def show(self, name: str, done: int, size: int) -> None:
         """A file, and how much of it is over."""
         if self._bar and self._task is not None:
-            self._bar.update(self._task, description=printable(name), completed=done, total=size)
+            if self._name == name:
+                self._bar.update(self._task, completed=done, total=size)
+            else:  # what is over already has not just come over: it is no part of the speed
+                self._bar.reset(self._task, description=printable(name), completed=done, total=size)
+            self._name = name

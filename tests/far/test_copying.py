@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
+import pty
 import stat
 import subprocess
+import termios
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import COMMAND, wait_for
 from tests.link.far import blob
 
 from .box import NAME, Box, need_all
@@ -174,3 +180,57 @@ def test_nothing_is_removed_in_the_home_itself(box: Box, home: Path, cli, tmp_pa
     assert done.returncode == 0, done.stderr
     assert f"in {NAME}:{box.home}" in done.stderr
     assert (box.home / "a.py").exists()
+
+
+def test_a_copy_into_a_folder_that_is_read_only_says_so(read_only: Path, cli, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a\n")
+    failed = cli("cp", "a.txt", f"{NAME}:", cwd=tmp_path)
+    assert failed.returncode == 3
+    assert f"cannot copy `{read_only}/a.txt`: read-only file system" in failed.stderr
+    assert "look at its folder there" in failed.stderr
+    deeper = cli("cp", "a.txt", f"{NAME}:new/folder/", cwd=tmp_path)
+    assert deeper.returncode == 3
+    assert "read-only file system" in deeper.stderr
+    assert "space" not in failed.stderr + deeper.stderr
+
+
+@pytest.mark.parametrize("transport", ["paramiko", "openssh"])
+def test_what_a_lost_connection_broke_off_goes_on_when_it_is_asked_for_again(
+    transport: str, boxes: Boxes, cli, tmp_path: Path
+) -> None:
+    box = boxes(profile=f'transport = "{transport}"')
+    data = tmp_path / "large.bin"
+    with data.open("wb") as file:
+        file.write(blob(1 << 20))
+        file.truncate(200 << 20)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(cli, "cp", data, f"{NAME}:")
+        wait_for(lambda: any(part.stat().st_size for part in box.work.glob("*.part")))
+        box.sshd.kill_sessions()
+        broken = first.result(120)
+    assert broken.returncode == 3, broken.stderr
+    assert "goes on where it was broken off" in broken.stderr
+    (part,) = box.work.glob("*.part")
+    assert part.stat().st_size < data.stat().st_size
+    shown, status = in_a_terminal("cp", data, f"{NAME}:")
+    assert status == 0, shown
+    assert "/?" not in shown
+    assert "looking at what is there already" in shown
+    assert filecmp.cmp(box.work / "large.bin", data, shallow=False)
+    back = cli("cp", f"{NAME}:large.bin", tmp_path / "back.bin")
+    assert back.returncode == 0, back.stderr
+    assert filecmp.cmp(tmp_path / "back.bin", data, shallow=False)
+
+
+def in_a_terminal(*arguments: object) -> tuple[str, int]:
+    """What the installed command shows on a terminal, and its exit code."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, 110))
+    process = subprocess.Popen([COMMAND, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=its, stderr=its)
+    os.close(its)
+    shown = b""
+    with suppress(OSError):  # Linux says so that nobody holds the other end any more
+        while data := os.read(ours, 1 << 16):
+            shown += data
+    os.close(ours)
+    return shown.decode(), process.wait()

@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ MADE = {"lab": (), "runner": ("ipykernel", "papermill")}
 """The environments that can be made here, and what is in them; nothing said: all that a lab and runs want."""
 OFFERED = "`jupyterctl run` offers to make one; --yes has it made"
 BLOCK = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT)
 POLL_SECONDS = 0.02
 
 
@@ -239,6 +241,20 @@ def look(machine: Machine, path: str) -> dict[str, Any]:
     return {"path": str(found), "kind": kind, "files": files, "home": real == home or real in home.parents}
 
 
+def refusal(_: Machine, path: str) -> dict[str, Any]:
+    """Why no file can be written at a path, found out by writing one beside it; no reason where one can."""
+    file = Path.home() / path
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=file.parent) as tried:
+            tried.write(bytes(BLOCK))
+    except OSError as error:
+        return {"reason": (error.strerror or str(error)).lower(), "full": error.errno in FULL}
+    return {"reason": "", "full": False}
+
+
 def arrange(_: Machine, folders: list[str], times: dict[str, float], remove: list[str]) -> None:
     """Make folders, set the times of files, and remove files; all by their absolute paths."""
     for folder in folders:
@@ -270,7 +286,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
         facts, check, start, servers, find, adoptable, address, stop, log, shell, plan, directory, submit, journal,
-        digest, look, arrange, cancel, discard,
+        digest, look, refusal, arrange, cancel, discard,
     )
 }  # fmt: skip
 
@@ -332,7 +348,7 @@ def _still_here() -> None:
 def _system(error: OSError, name: str) -> tuple[str, str]:
     """What the system would not do, and what a person can."""
     where = f": `{error.filename}`" if error.filename else ""
-    verb = "free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "look at it"
+    verb = "free some space" if error.errno in FULL else "look at it"
     return f"{(error.strerror or str(error)).lower()} on this machine{where}", f"{verb} there: jupyterctl shell {name}"
 
 
