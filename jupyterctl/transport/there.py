@@ -16,7 +16,7 @@ import msgspec
 
 from .. import errors
 from ..errors import JupyterctlError, TargetError
-from ..remote import there
+from ..remote import OLDEST, there
 from .ssh.way import ClosedError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class There:
             heard += data
         if word == b"none":
             raise NoPythonError(
-                f"there is no Python {'.'.join(map(str, there.OLDEST))} or newer at the machine",
+                f"there is no Python {'.'.join(map(str, OLDEST))} or newer at the machine",
                 'install one there, or name its path in the profile: environment = "python:/path"',
             )
         if word == b"need":
