@@ -24,6 +24,8 @@ _NAMED = 5
 """Files that are named in a question."""
 _LOOKING = "looking at what is there already"
 """Shown until the first byte goes over: a large file that was begun is read at both ends before it goes on."""
+_MIRRORING = "comparing, and copying what differs"
+"""Shown until something says more, which rsync does not."""
 
 
 @click.command()
@@ -38,7 +40,7 @@ def cp(*, source: str, destination: str, recursive: bool, as_json: bool) -> None
     when it is asked for again.
     """
     session = Session(notify=diagnostics.warning)
-    with Copying() as copying:
+    with Copying(_LOOKING) as copying:
         place = session.copy(source, destination, copying.show, recursive=recursive)
     if as_json:
         output.document({"copied": place})
@@ -63,7 +65,7 @@ def sync(*, target: str, folder: Path, back: bool, delete: bool, dry_run: bool, 
     if delete and not (dry_run or yes):
         trial = session.mirror(target, folder, lambda *_: None, back=back, delete=True, dry_run=True)
         _ask_about(trial, target, back=back)
-    with Copying() as copying:
+    with Copying(_MIRRORING) as copying:
         done = session.mirror(target, folder, copying.show, back=back, delete=delete, dry_run=dry_run)
     if as_json:
         told = {"copied": done.copied, "removed": done.removed, "by": done.by, "into": done.into}
@@ -93,7 +95,9 @@ def _ask_about(trial: Mirroring, target: str, *, back: bool) -> None:
 class Copying:
     """A context in which the files that go over are shown by a bar; it is gone afterwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_first: str) -> None:
+        """`at_first` is said while nothing is known to go over."""
+        self._at_first = at_first
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._name: str | None = None
@@ -114,7 +118,7 @@ class Copying:
             text = TextColumn("{task.description}", markup=False)
             columns = (BarColumn(bar_width=24), Amount(), TransferSpeedColumn(), text)
             self._bar = Progress(*columns, console=console, transient=True)
-            self._task = self._bar.add_task(_LOOKING, total=None)
+            self._task = self._bar.add_task(self._at_first, total=None)
             self._bar.start()
         return self
 
