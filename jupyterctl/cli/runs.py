@@ -9,7 +9,7 @@ import click
 
 from ..core import words
 from ..core.plain import printable
-from ..core.progress import printed
+from ..core.progress import Printed
 from ..core.session import Session
 from ..errors import UsageError
 from ..model import Run
@@ -160,7 +160,11 @@ def failure(session: Session, run: Run) -> None:
 @click.option("--runner", is_flag=True, help="The runner's own log instead of what the cells print.")
 @JSON
 def logs(*, name: str | None, follow_it: bool, runner: bool, as_json: bool) -> None:
-    """Print what the cells of a run have printed."""
+    """Print what the cells of a run have printed.
+
+    Of text that comes faster than 4 KiB in a tenth of a second, and of any longer output, the end is shown, and a line
+    says how much is left out. The notebook has it all: `jupyterctl runs fetch`.
+    """
     session = Session(notify=diagnostics.warning)
     run = session.find_run(name)
     if runner:
@@ -168,10 +172,11 @@ def logs(*, name: str | None, follow_it: bool, runner: bool, as_json: bool) -> N
         return
     if not follow_it:
         run = session.run(run.id)
+    printed = Printed()
     with output.until_interrupted():
         for _, event in session.follow(run) if follow_it else ((run, event) for event in session.events(run)):
             if event is not None and event["event"] == "output":
-                output.record({"run": run.id, **event}) if as_json else output.text(printed(event))
+                output.record({"run": run.id, **event}) if as_json else output.text(printed.take(event))
 
 
 @runs.command()
