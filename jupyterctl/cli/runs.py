@@ -285,7 +285,9 @@ def compare(*, first: str, second: str, as_json: bool) -> None:
     rows = [[name, *("default" if v is None else str(v) for v in both)] for name, both in found.parameters.items()]
     rows.append(["state", words.state(pair[0]), words.state(pair[1])])
     rows.append(["time", *map(words.seconds, found.seconds)])
-    rows += [[f"[{cell.number}]  {cell.source[:40]}", *map(words.seconds, cell.seconds)] for cell in found.cells]
+    for cell in found.cells:
+        place = "/".join(dict.fromkeys(str(number) for number in cell.numbers if number))
+        rows.append([f"[{place}]  {cell.source[:40]}", *map(words.seconds, cell.seconds)])
     output.table(heads, rows)
     for line in found.outputs:
         output.line(printable(line))
