@@ -79,7 +79,8 @@ def _ask_about(removed: Sequence[str], target: str, *, back: bool) -> None:
     if removed:
         shown = ", ".join(f"`{printable(name)}`" for name in removed[:_NAMED])
         more = f" and {len(removed) - _NAMED} more" if len(removed) > _NAMED else ""
-        ask.confirm(f"Remove {shown}{more} {'here' if back else f'at `{target}`'}?", yes=False)
+        question = f"Remove {shown}{more} {'here' if back else f'at `{target}`'}?"
+        ask.confirm(question, yes=False, declined="nothing was copied or removed")
 
 
 class Copying:

@@ -182,7 +182,7 @@ def _replace(session: Session, name: str, *, project: bool, yes: bool, asking: b
         raise UsageError(
             f"profile `{name}` is there already: `{file}`", "take another name, or add --yes to replace it"
         )
-    ask.confirm(f"Replace profile `{name}`, {file}?", yes=False)
+    ask.confirm(f"Replace profile `{name}`, {file}?", yes=False, declined="nothing was written")
     return True
 
 

@@ -119,7 +119,8 @@ def offer_runner(session: Session, error: NoRunnerError, flags: dict[str, Any]) 
     if not flags["yes"] and not ask.someone():
         raise NoRunnerError(error.message, "add --yes to have an environment made for it")
     found = f"{error.message[:1].upper()}{error.message[1:]}"
-    ask.confirm(f"{found}. Make the environment `{session.RUNNER}` there for it?", yes=flags["yes"])
+    question = f"{found}. Make the environment `{session.RUNNER}` there for it?"
+    ask.confirm(question, yes=flags["yes"], declined="nothing was run", code=error.exit_code)
     with Making() as making:
         session.create_runner(flags["target"], report=making.step)
 

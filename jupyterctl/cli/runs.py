@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..core import words
+from ..core import browser, words
 from ..core.plain import printable
 from ..core.progress import Printed
 from ..core.session import Session
@@ -204,7 +204,7 @@ def cancel(*, name: str, grace: float | None, yes: bool, as_json: bool) -> None:
     """End a run; its notebook is saved with what it has."""
     session = Session(notify=diagnostics.warning)
     if found := session.find_sweep(name):
-        ask.confirm(f"cancel all runs of `{found}` that have not ended?", yes=yes)
+        ask.confirm(f"cancel all runs of `{found}` that have not ended?", yes=yes, declined="nothing was cancelled")
         session.cancel_sweep(found)
         points = session.sweep(found)
         output.document({"runs": [document(session, point) for point in points]}) if as_json else table(points)
@@ -212,7 +212,8 @@ def cancel(*, name: str, grace: float | None, yes: bool, as_json: bool) -> None:
     run = session.run(name)
     if run.state.ended:
         raise UsageError(f"`{run.id}` has ended: {run.state}", "there is nothing to cancel")
-    ask.confirm(f"cancel `{run.id}` ({words.state(run)}, {run.cells.done} of {run.cells.total} cells)?", yes=yes)
+    stands = f"{words.state(run)}, {run.cells.done} of {run.cells.total} cells"
+    ask.confirm(f"cancel `{run.id}` ({stands})?", yes=yes, declined="nothing was cancelled")
     run = session.cancel(run, grace)
     if as_json:
         output.document(document(session, run))
@@ -265,8 +266,8 @@ def report(*, name: str | None, destination: Path | None, open_it: bool, as_json
     run = session.find_run(name)
     where = session.report(run, destination)
     output.document({"id": run.id, "report": str(where)}) if as_json else output.line(str(where))
-    if open_it:
-        click.launch(str(where))
+    if open_it and not browser.show(where.absolute().as_uri()):
+        diagnostics.info("no browser here; open the page in one elsewhere")
 
 
 @runs.command()
@@ -302,7 +303,8 @@ def remove(*, names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     session = Session(notify=diagnostics.warning)
     found = [run for name in names for run in named(session, name)]
     them = "it" if len(found) == 1 else "them"
-    ask.confirm(f"remove {', '.join(f'`{run.id}`' for run in found)} and what is kept of {them}?", yes=yes)
+    which = ", ".join(f"`{run.id}`" for run in found)
+    ask.confirm(f"remove {which} and what is kept of {them}?", yes=yes, declined="nothing was removed")
     for run in found:
         session.remove(run)
         if not as_json:
