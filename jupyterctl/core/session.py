@@ -567,8 +567,8 @@ class Session:
         return sweep.create(self.store, prepared, sweeps, jobs)
 
     def find_sweep(self, name: str) -> str | None:
-        """The name itself where it is a sweep's, else None."""
-        return name if self.store.runs(sweep=name, limit=1) else None
+        """The sweep of that name, or the only one that begins so where no run does; else None."""
+        return self.store.find_sweep(name)
 
     def sweep(self, name: str) -> list[Run]:
         """The runs of a sweep as they stand, in the order of its grid."""
