@@ -66,8 +66,9 @@ class MissingLibraryError(JupyterctlError):
 
     exit_code = 2
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an optional library", f"install it: pip install 'jupyterctl[{extra}]'")
+    def __init__(self, what: str, extra: str, instead: str = "") -> None:
+        hint = f"install it: pip install 'jupyterctl[{extra}]', in a clone: pip install '.[{extra}]'"
+        super().__init__(f"{what} needs an optional library", f"{instead}; or {hint}" if instead else hint)
 
 
 class TargetError(JupyterctlError):

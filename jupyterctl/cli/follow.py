@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType
 
+from ..errors import UnreachableError
 from ..model import Event, Run
 from . import diagnostics, output
 from .view import View
@@ -19,7 +20,7 @@ News = Iterator[tuple[Run, Event | None]]
 class DetachedError(Exception):
     """The person, or what they watched it by, let go of the run, which goes on; `code` is the command's exit code."""
 
-    def __init__(self, code: int = 0) -> None:
+    def __init__(self, code: int) -> None:
         super().__init__()
         self.code = code
 
@@ -39,7 +40,7 @@ class _Signals:
             return
         self.interrupts += 1
         if self.interrupts > 1:
-            raise DetachedError
+            raise DetachedError(128 + signal.SIGINT)
 
     def restore(self) -> None:
         """As it was before."""
@@ -60,13 +61,22 @@ def follow(news: News, view: View, cancel: Callable[[], None]) -> Run | None:
             if signals.interrupts and not asked:
                 asked = True
                 diagnostics.info("cancelling; press ctrl-c again to stop waiting for it")
-                cancel()
+                _ask(cancel, run)
             _show(view, run, event)
     finally:
         signals.restore()
         with suppress(OSError):
             view.close()
     return last
+
+
+def _ask(cancel: Callable[[], None], run: Run) -> None:
+    try:
+        cancel()
+    except UnreachableError as error:
+        name = run.sweep or run.id
+        message = f"`{name}` could not be cancelled and may go on: {error.message}"
+        raise UnreachableError(message, f"cancel it later: jupyterctl runs cancel {name}") from error
 
 
 def _show(view: View, run: Run, event: Event | None) -> None:

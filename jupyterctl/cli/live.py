@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
 from ..core import words
-from ..core.progress import Cells, Done, left_out, pictures
+from ..core.progress import Cells, Done, left_out, past, pictures
 from ..model import Event, Run, RunState
 from .view import Notices
 
@@ -52,7 +52,7 @@ class Live:
         if "seq" not in event:
             self.notices.event(run, event)
         elif kind == "cell":
-            self.began[run.id] = time.monotonic()
+            self.began[run.id] = time.monotonic() - past(event)
         elif kind == "output":
             self._output(event)
         elif kind == "retry":

@@ -43,4 +43,5 @@ def reconnect(*, target: str | None, everything: bool, as_json: bool) -> None:
     if failed is not None:
         raise failed
     for name in names:
-        diagnostics.info(f"`{name}` is back at {session.link_url(name)}")
+        address = session.link_url(name)
+        diagnostics.info(f"`{name}` is back at {address}" if address else f"`{name}` is reached; it has no lab yet")

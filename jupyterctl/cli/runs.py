@@ -11,8 +11,8 @@ from ..core import browser, words
 from ..core.plain import printable
 from ..core.progress import Printed
 from ..core.session import Session
-from ..errors import UsageError
-from ..model import Run
+from ..errors import JupyterctlError, UsageError
+from ..model import Run, RunState
 from . import ask, diagnostics, output, view
 from .complete import complete_run
 from .run import TIME, headline, sweep, table
@@ -145,7 +145,8 @@ def failure(session: Session, run: Run) -> None:
         return
     cell = session.failing_cell(run)
     if cell is not None:
-        output.line(f"\nfailing cell [{cell.number}]:")
+        which = "interrupted" if run.state is RunState.CANCELLED else "failing"
+        output.line(f"\n{which} cell [{cell.number}]:")
         for line in cell.source.splitlines():
             output.line(f"    {printable(line)}")
     if run.error.traceback:
@@ -185,7 +186,10 @@ def logs(*, name: str | None, follow_it: bool, runner: bool, as_json: bool) -> N
 @JSON
 @click.pass_context
 def attach(ctx: click.Context, /, *, name: str | None, log_output: bool, as_json: bool) -> None:
-    """Follow a run, or go on with a sweep, from its first event on; the exit code is that of `run`."""
+    """Follow a run, or go on with a sweep, from its first event on; the exit code is that of `run`.
+
+    As in `run` Ctrl-C cancels it; a second one, or closing the terminal, lets it go on.
+    """
     session = Session(notify=diagnostics.warning)
     if name and (found := session.find_sweep(name)):
         ctx.exit(sweep(session, found, {"as_json": as_json, "log_output": log_output}))
@@ -305,12 +309,23 @@ def remove(*, names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     them = "it" if len(found) == 1 else "them"
     which = ", ".join(f"`{run.id}`" for run in found)
     ask.confirm(f"remove {which} and what is kept of {them}?", yes=yes, declined="nothing was removed")
+    removed: list[str] = []
+    failed: JupyterctlError | None = None
     for run in found:
-        session.remove(run)
+        try:
+            session.remove(run)
+        except JupyterctlError as error:
+            if failed is not None:
+                diagnostics.error(failed.message, failed.hint)
+            failed = error
+            continue
+        removed.append(run.id)
         if not as_json:
             output.line(f"removed {run.id}")
     if as_json:
-        output.document({"removed": [run.id for run in found]})
+        output.document({"removed": removed})
+    if failed is not None:
+        raise failed
 
 
 def named(session: Session, name: str) -> list[Run]:

@@ -104,7 +104,7 @@ def stop(*, target: str, yes: bool, as_json: bool) -> None:
 def shell(ctx: click.Context, *, target: str, only_print: bool) -> None:
     """Open a shell at TARGET with its environment active, in the server's tmux or screen session if it has one.
 
-    It goes over the connection that is open already. Its exit code is ours.
+    It goes over the connection that is open already. Its exit code is ours, but for a window of tmux or screen.
     """
     session = Session()
     if only_print:

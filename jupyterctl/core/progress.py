@@ -7,6 +7,15 @@ from . import words
 from .plain import printable
 
 
+def past(event: Event) -> float:
+    """Seconds since an event, by its own time: whoever follows a run may come late to it.
+
+    >>> round(past({"event": "cell", "time": "2026-01-01T00:00:00.000Z"}) / 86400) > 0, past({"event": "waiting"})
+    (True, 0.0)
+    """
+    return max(words.since(event.get("time")) or 0.0, 0.0)
+
+
 class Done:
     """A finished cell: its number among those executed, its status, its first line and how long it took."""
 

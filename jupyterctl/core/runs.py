@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +26,8 @@ SAVE_SECONDS = 10.0
 """What a run that is cancelled has, beyond the grace of its cell, to save its notebook and end its kernel."""
 SUBMIT_SECONDS = 120.0
 """How long another process may take to start a run before nobody believes in it any more."""
+NOT_SUBMITTED = "NotSubmitted"
+"""The error of a run that its target did not take."""
 
 
 def create(store: Store, run: Run, notebook: Path) -> Run:
@@ -44,7 +46,7 @@ def submit(store: Store, run: Run) -> Run:
         _submission(run)
         there.submit(*load(run, secrets))
     except BaseException as error:
-        end(store, run, RunState.FAILED, "NotSubmitted", _reason(error))
+        end(store, run, RunState.FAILED, NOT_SUBMITTED, _reason(error))
         raise
     return store.change(run.id, _now_submitted)
 
@@ -71,7 +73,7 @@ def submit_together(store: Store, made: Sequence[Run], at_once: int) -> list[Run
         start()
     except BaseException as error:
         for run in made:
-            close(store, run, RunState.FAILED, "NotSubmitted", _reason(error))
+            close(store, run, RunState.FAILED, NOT_SUBMITTED, _reason(error))
         raise
     now_there = [store.change(run.id, _now_submitted) for run in made]
     if given_up := [run.handle for run in now_there if run.state.ended]:  # by others, while this went on
@@ -159,11 +161,12 @@ def refresh(store: Store, run: Run) -> Run:
         return settle(store, run)
     if not run.handle:
         return run if run.sweep or being_submitted(run) else lost(store, run)
+    early = being_submitted(run)  # what is seen now may be what was there before it was started
     try:
         run, gone = advance(store, run)
     except UnreachableError as error:
         return unreachable(store, run, error)
-    if gone and not run.state.ended and not being_submitted(run):
+    if gone and not run.state.ended and not early:
         run = lost(store, run)
     return settle(store, run) if run.state.ended else run
 
@@ -364,7 +367,9 @@ def remove(store: Store, run: Run) -> None:
     if not run.state.ended:
         raise UsageError(f"`{run.id}` is {run.state}", f"cancel it first: jupyterctl runs cancel {run.id}")
     if run.handle:
-        target_of(run).discard(run.handle)
+        never_there = run.error is not None and run.error.name == NOT_SUBMITTED
+        with suppress(TargetError) if never_there else nullcontext():
+            target_of(run).discard(run.handle)
     records.remove(run.id)
     store.remove(run.id)
 

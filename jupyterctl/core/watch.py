@@ -62,6 +62,7 @@ class Follower:
         return self.reader.feed(data)
 
     def _from_target(self) -> list[Event]:
+        early = runs.being_submitted(self.run)  # what is seen now may be what was there before it was started
         try:
             self._target = self._target or runs.target_of(self.run)
             data, gone = self._target.journal(self.run.handle, self._offset)
@@ -72,7 +73,7 @@ class Follower:
         events = self._from(data)
         if gone and not data and not self._ended(events):
             self.run = self.store.run(self.run.id)
-            if not runs.being_submitted(self.run):
+            if not early:
                 self.run = runs.lost(self.store, self.run)
                 self._offset -= self.reader.drop()
                 events = self._from(records.journal(self.run.id, self._offset))

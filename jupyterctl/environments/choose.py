@@ -37,7 +37,8 @@ def choose(near: Path, language: str, imports: Sequence[str]) -> tuple[Environme
             return environment, _because(tried)
     best = next((one for one in tried if one.lacking != [kernel]), None)
     if best is None:
-        raise NotFoundError(f"no environment on this machine has a {kernel}", "`jupyterctl env create NAME` makes one")
+        wanted = kernel if language == "python" else f"a {kernel}"
+        raise NotFoundError(f"no environment on this machine has {wanted}", "`jupyterctl env create NAME` makes one")
     return best.environment, f"{best.role}: none has everything that is imported"
 
 

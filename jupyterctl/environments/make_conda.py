@@ -21,7 +21,7 @@ from .solve import Request, Step
 def make(prefix: Path, recipe: Recipe, report: Report) -> None:
     """Everything of the recipe, at the prefix; raises the reason in words where it fails."""
     if importlib.util.find_spec("rattler") is None:
-        raise MissingLibraryError("making conda environments", "conda")
+        raise MissingLibraryError("making conda environments", "conda", "add --venv for one without conda")
     _install(prefix, recipe, report)
     (prefix / "conda-meta/history").touch()
     if recipe.variables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ import nbformat
 from jupyterctl.core import records
 from jupyterctl.model import Run, RunState
 from tests.conftest import notebook, wait_for
+from tests.outcomes.ground import Watcher
 
 from .machine import Machine
 from .near import NAME, Near
@@ -90,3 +92,20 @@ def test_the_laptop_comes_back_later(near: Near, machine: Machine) -> None:
     assert fetched.returncode == 0, fetched.stderr
     whole(near, near.session.find_run(run.id))
     assert len(near.keepers()) == 1
+
+
+def test_ctrl_c_while_nobody_answers_says_that_it_may_go_on(near: Near, machine: Machine) -> None:
+    run, go = begin(near, "away")
+    watcher = Watcher(near.folder, "runs", "attach", run.id, "--json")
+    watcher.printed("line 1\n")
+    machine.sshd.stop()
+    machine.sshd.kill_sessions()
+    wait_for(lambda: near.session.find_run(run.id).state is RunState.UNKNOWN)
+    watcher.process.send_signal(signal.SIGINT)
+    assert watcher.end() == 3
+    said = watcher.err.read_text(encoding="utf-8")
+    assert f"`{run.id}` could not be cancelled and may go on: " in said
+    assert f"jupyterctl runs cancel {run.id}" in said
+    machine.start()
+    go.touch()
+    assert near.command("runs", "attach", run.id, "--json").returncode == 0

@@ -189,7 +189,7 @@ while not Path('go').exists():
     watcher.signal(signal.SIGINT)
     watcher.printed("interrupted")
     watcher.signal(signal.SIGINT)
-    assert watcher.end() == 0
+    assert watcher.end() == 128 + signal.SIGINT
     assert f"jupyterctl runs attach {watcher.run}" in watcher.err.read_text(encoding="utf-8")
     assert not gone(watcher.event("started")["pid"])
 

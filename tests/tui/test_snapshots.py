@@ -195,7 +195,7 @@ def test_views(snap_compare, name, size):
 class Plain(Canned):
     """Profiles as they are; nothing of this machine is offered."""
 
-    profile = Session.profile  # type: ignore[assignment]
+    profile = server_profile = Session.profile  # type: ignore[assignment]
     profile_values = Session.profile_values
 
 

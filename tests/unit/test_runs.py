@@ -22,6 +22,22 @@ def made(home: Path, tmp_path: Path) -> tuple[Session, Run]:
     return session, session.create_run(session.prepare(path, given={}, secrets={}, options=RunOptions()))
 
 
+class Nothing:
+    """A place that has nothing of the run, and takes nothing."""
+
+    def handle(self, run: Run) -> dict[str, str]:
+        return {"at": run.id}
+
+    def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
+        del handle, offset
+        return b"", True
+
+    def _refuse(self, *_: object) -> None:
+        raise TargetError("you may not")
+
+    submit = collect = cancel = discard = _refuse
+
+
 def test_a_run_that_nobody_began_to_start_is_lost_in_the_end(made: tuple[Session, Run]) -> None:
     session, run = made
     assert session.run(run.id).state is RunState.QUEUED
@@ -62,3 +78,31 @@ def test_whoever_looks_while_a_run_is_submitted_does_not_call_it_lost(made: tupl
     assert session.run(run.id).state is RunState.QUEUED
     folder.mkdir(parents=True)
     assert session.run(run.id).state is RunState.QUEUED
+
+
+def test_what_was_seen_before_it_was_started_says_nothing(
+    made: tuple[Session, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is submitted while a place is looked at that has nothing of it yet; no real one can be held up there."""
+    session, run = made
+
+    class Place(Nothing):
+        def journal(self, handle: dict[str, str], offset: int) -> tuple[bytes, bool]:
+            session.store.change(run.id, lambda kept: structs.replace(kept, state=RunState.SUBMITTED))
+            return super().journal(handle, offset)
+
+    session.store.change(run.id, lambda kept: structs.replace(kept, handle={"at": "it"}, handed_over=runs.now()))
+    monkeypatch.setattr(runs, "target_of", lambda _: Place())
+    assert session.run(run.id).state is RunState.SUBMITTED
+    assert session.run(run.id).state is RunState.LOST
+
+
+def test_a_run_that_its_place_refused_is_removed_though_that_is_refused_too(
+    made: tuple[Session, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, run = made
+    monkeypatch.setattr(runs, "target_of", lambda _: Nothing())
+    with pytest.raises(TargetError, match="may not"):
+        session.submit(run)
+    session.remove(session.find_run(run.id))
+    assert session.runs() == []

@@ -53,7 +53,7 @@ class Runner:
         signal.signal(signal.SIGINT, self._cancel)
 
     def _cancel(self, number: int, _: object) -> None:
-        self._cancelled = f"cancelled by {signal.Signals(number).name}"
+        self._cancelled = f"asked to end ({signal.Signals(number).name})"
         self.execution.stop("cancelled", "Cancelled", self._cancelled)
 
     def run(self) -> int:

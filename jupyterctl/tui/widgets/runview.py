@@ -18,7 +18,7 @@ from textual.worker import Worker
 
 from ...core import words
 from ...core.plain import tame
-from ...core.progress import Printed
+from ...core.progress import Printed, past
 from ...model import Event, Outline, Run
 from ...paths import tilde
 from ..glyphs import CELLS, Cell, bar, run
@@ -67,7 +67,8 @@ class Journal:
         if kind == "started":
             self.cells, self.total, self._current = {}, event.get("cells", 0), None
         elif kind == "cell":
-            line = CellLine(len(self.cells) + 1, event["index"], event["source"], began=time.monotonic())
+            began = time.monotonic() - past(event)
+            line = CellLine(len(self.cells) + 1, event["index"], event["source"], began=began)
             self.cells[str(event["index"])] = self._current = line
         elif kind == "output" and self._current is not None:
             self._current.outputs.append(event)
