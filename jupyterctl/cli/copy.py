@@ -88,8 +88,8 @@ def _ask_about(trial: Mirroring, target: str, *, back: bool) -> None:
     if removed:
         shown = ", ".join(f"`{printable(name)}`" for name in removed[:_NAMED])
         more = f" and {len(removed) - _NAMED} more" if len(removed) > _NAMED else ""
-        where = "here" if back else f"at `{target}`"
-        ask.confirm(f"In `{printable(folder)}`, remove {shown}{more} {where}?", yes=False)
+        question = f"In `{printable(folder)}`, remove {shown}{more} {'here' if back else f'at `{target}`'}?"
+        ask.confirm(question, yes=False, declined="nothing was copied or removed")
 
 
 class Copying:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import click
 
+from ..core import browser
 from ..core.plain import printable
 from ..core.session import Session
 from ..core.status import Status
@@ -49,7 +50,7 @@ def start(*, target: str, no_open: bool, yes: bool, as_json: bool) -> None:
 def restart(*, target: str, yes: bool, as_json: bool) -> None:
     """Stop and start TARGET's server: same port, same token, so that open tabs only reconnect. Its kernels end."""
     session = Session(notify=diagnostics.warning)
-    _ask_about(session.busy_kernels(target), f"Restart `{target}`", yes=yes)
+    _ask_about(session.busy_kernels(target), f"Restart `{target}`", yes=yes, declined="nothing was restarted")
     took = _followed(target, session.restart_server(target), quiet=as_json)
     _up(session.glance(target), took, as_json=as_json)
 
@@ -87,7 +88,7 @@ def stop(*, target: str, yes: bool, as_json: bool) -> None:
     session = Session()
     before = session.status(target)
     busy = session.busy_kernels(target)
-    _ask_about(busy, f"Stop `{target}`", yes=yes)
+    _ask_about(busy, f"Stop `{target}`", yes=yes, declined="nothing was stopped")
     session.stop_server(target, force=bool(busy))
     if as_json:
         output.document({"server": session.status(target)})
@@ -123,15 +124,15 @@ def _offer_lab(session: Session, target: str, error: NoLabError, *, yes: bool) -
     if not yes and not ask.someone():
         raise NoLabError(error.message, "add --yes to make one")
     found = f"{error.message[:1].upper()}{error.message[1:]}"
-    ask.confirm(f"{found}. Make the environment `{session.LAB}` with it?", yes=yes)
+    ask.confirm(f"{found}. Make the environment `{session.LAB}` with it?", yes=yes, declined="nothing was started")
     with Making() as making:
         session.create_lab(target, report=making.step)
 
 
-def _ask_about(busy: list[Kernel], what: str, *, yes: bool) -> None:
+def _ask_about(busy: list[Kernel], what: str, *, yes: bool, declined: str) -> None:
     if busy:
         names = ", ".join(f"`{printable(kernel.path or kernel.name)}`" for kernel in busy)
-        ask.confirm(f"{what} while {names} {'is' if len(busy) == 1 else 'are'} computing?", yes=yes)
+        ask.confirm(f"{what} while {names} {'is' if len(busy) == 1 else 'are'} computing?", yes=yes, declined=declined)
 
 
 def _up(status: Status, took: list[Phase], *, as_json: bool) -> None:
@@ -152,16 +153,5 @@ def _open_or_say(session: Session, target: str, *, no_open: bool) -> None:
 def _browse(session: Session, target: str) -> None:
     """Open a page of our own that leads to the lab: an address on a command line could be read by every user."""
     page = session.server_page(target)
-    if _screen():
-        import webbrowser
-
-        if webbrowser.open(page.as_uri()):
-            return
-    diagnostics.info(f"no browser here; the address with its token: jupyterctl open {target} --url")
-
-
-def _screen() -> bool:
-    """Whether there is a place for a browser to open: a terminal's own would take the terminal over."""
-    import sys
-
-    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    if not browser.show(page.as_uri()):
+        diagnostics.info(f"no browser here; the address with its token: jupyterctl open {target} --url")

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from msgspec import Struct
 
@@ -52,6 +52,34 @@ def parse(text: str) -> tuple[str, str]:
     return (name, path or ".") if colon and name and "/" not in name else ("", text)
 
 
+class Ends(NamedTuple):
+    """From where to where: a path here, and one at a target."""
+
+    target: str
+    here: str
+    there: str
+    up: bool
+    """From here to there."""
+
+    @classmethod
+    def of(cls, source: str, destination: str) -> Self:
+        """As a person writes them; UsageError where not just one of the two is at a target."""
+        (name, path), (other, goal) = parse(source), parse(destination)
+        if bool(name) == bool(other):
+            raise UsageError("one of the two must be at a target", "write it as NAME:PATH")
+        return cls(other, path, goal, True) if other else cls(name, goal, path, False)
+
+
+def copy(where: Place, cwd: Path, ends: Ends, progress: Progress, *, recursive: bool) -> str:
+    """Copy to a target or back; where it is now."""
+    at = distant(where)
+    here = cwd / Path(ends.here).expanduser()
+    if ends.up:
+        return f"{ends.target}:{upload(at, here, ends.there, progress, recursive=recursive)}"
+    into = ends.here.endswith("/")
+    return str(download(at, ends.there, here, progress, recursive=recursive, into=into))
+
+
 def distant(where: Place) -> Distant:
     """The target as one that files can go to; UsageError for this machine."""
     at = links.distant(where.target)
@@ -66,7 +94,7 @@ def upload(at: Distant, source: Path, path: str, progress: Progress, *, recursiv
     A file goes into a folder that is not there yet where the path ends in a slash.
     """
     if not source.exists():
-        raise NotFoundError(f"there is no `{source}`")
+        raise NotFoundError(f"there is no `{source}`", "a path at a target is written NAME:PATH")
     there = at.look(path)
     goal = PurePosixPath(there.path)
     if there.kind == "folder" or (path.endswith("/") and not there.kind and source.is_file()):
@@ -89,7 +117,10 @@ def download(at: Distant, path: str, destination: Path, progress: Progress, *, r
     """
     there = at.look(path)
     if not there.kind:
-        raise NotFoundError(f"there is no `{there.path}` at `{at.profile.name}`")
+        hint = (
+            f"a path that begins with no slash is below the profile's folder; look: jupyterctl shell {at.profile.name}"
+        )
+        raise NotFoundError(f"there is no `{there.path}` at `{at.profile.name}`", hint)
     if into and there.kind != "folder":
         destination.mkdir(parents=True, exist_ok=True)
     goal = destination / PurePosixPath(there.path).name if destination.is_dir() else destination

@@ -44,6 +44,14 @@ def lay_out(folder: Path) -> Path:
     return folder
 
 
+def test_what_is_not_there_is_said_in_two_lines(boxes: Boxes, cli) -> None:
+    boxes()
+    for arguments in ((f"{NAME}:nope", "z"), ("nope", f"{NAME}:")):
+        refused = cli("cp", *arguments)
+        assert refused.returncode == 2
+        assert [line.split(":")[0] for line in refused.stderr.splitlines()] == ["error", "hint"]
+
+
 def found(folder: Path) -> set[str]:
     return {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.sshd import make_key
+from tests.terminal import conversation
 
 from .box import NAME, Box
 
@@ -73,6 +74,14 @@ def test_a_host_key_that_has_changed(box: Box, cli) -> None:
     assert found["way"]["state"] == "fail"
     assert "host key" in found["way"]["detail"]
     assert re.search(r"ssh-keygen .*-R", found["way"]["fix"])
+
+
+def test_a_host_key_that_somebody_declines(box: Box, tmp_path: Path) -> None:
+    (box.config.parent / "known_hosts").write_text("")
+    code, seen = conversation(["profile", "check", NAME], {}, tmp_path)
+    assert code == 3, seen
+    assert "was not accepted" in seen
+    assert "nobody is here" not in seen
 
 
 def test_a_login_that_is_refused(box: Box, cli) -> None:

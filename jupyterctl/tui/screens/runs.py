@@ -175,9 +175,11 @@ class Runs(Listing):
         self.query_one(RunView).go_to_failure()
 
     def do_sort(self) -> None:
-        """By the next column, at last by age again."""
-        order = ["", *SORTS]
-        self.sort = order[(order.index(self.sort) + 1) % len(order)]
+        """By the next column that is shown, at last by age again."""
+        names = list(SORTS)
+        shown = self.rows.titles_shown
+        later = names[names.index(self.sort) + 1 :] if self.sort else names
+        self.sort = next((name for name in later if name in shown), "")
         self.rows.titles = {self.sort: " ▾"} if self.sort else {}
         self.fill()
         self.moved()
