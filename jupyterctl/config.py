@@ -138,11 +138,11 @@ def validate(raw: Raw, kind: str, settings: type[_Settings]) -> _Settings:
 
 
 def near(word: str, known: Sequence[str]) -> str:
-    """The words `did you mean …?` for a mistyped name, then all there are; nearest first."""
+    """The words `did you mean …?` for a mistyped name, then all there are: the nearest first, the others by name."""
     from difflib import get_close_matches
 
-    listed = get_close_matches(word, known, n=max(len(known), 1), cutoff=0.0)
     close = get_close_matches(word, known, n=1)
+    listed = [*close, *sorted({*known} - {*close})]
     return (f"did you mean `{close[0]}`? " if close else "") + f"there are: {', '.join(listed)}"
 
 

@@ -257,6 +257,8 @@ class Listing(Struct, frozen=True, kw_only=True):
     """`file`, `folder`, or empty for nothing."""
     files: tuple[tuple[str, int, float], ...] = ()
     """Everything below a folder: relative path, bytes, seconds since 1970."""
+    home: bool = False
+    """Whether the folder is the account's home, or one above it."""
 
 
 class LinkState(StrEnum):

@@ -138,6 +138,13 @@ class Store:
         query = "SELECT sweep FROM runs WHERE substr(sweep, 1, ?) = ? GROUP BY sweep ORDER BY max(created) DESC"
         return [row[0] for row in self._rows(query, (len(prefix), prefix))]
 
+    def find_sweep(self, name: str) -> str | None:
+        """The sweep of that name, or the only one that begins so where no run does; else None."""
+        names = self.sweeps(name)
+        if name in names:
+            return name
+        return names[0] if len(names) == 1 and not self.ids(name) else None
+
     def remove(self, run_id: str) -> None:
         """Forget a run."""
         with self._transaction() as connection:

@@ -235,7 +235,10 @@ class Distant(Target, Protocol):
         """Copy a file here, likewise, checked against its digest."""
 
     def shell_stream(self) -> list[str]:
-        """The command that other programs, as rsync, take for a remote shell; a host's name and words follow it."""
+        """The command that other programs, as rsync, take for a remote shell; a host's name and words follow it.
+
+        Empty where there is none.
+        """
 
     def enter(self, server: Server | None) -> int:
         """Give this process's terminal to a shell there, as `shell`, until it ends; its exit code."""

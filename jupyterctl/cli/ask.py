@@ -19,16 +19,18 @@ def someone() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def confirm(question: str, *, yes: bool) -> None:
+def confirm(question: str, *, yes: bool, declined: str, code: int = 1) -> None:
     """Go on only if the person says so, or said so with `--yes`. The question names the object.
 
-    UsageError where nobody can be asked; click.Abort on no.
+    UsageError where nobody can be asked. On no the command says what was not done, and ends with that exit code.
     """
     if yes:
         return
     if not someone():
         raise UsageError(f"{question[:1].lower()}{question[1:]} This needs an answer", "add --yes")
-    click.confirm(question, default=False, abort=True, err=True)
+    if not click.confirm(question, default=False, err=True):
+        diagnostics.info(declined)
+        raise click.exceptions.Exit(code)
 
 
 def text(question: str, read: Callable[[str], Any], default: str | None = None) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,9 +17,15 @@ from .complete import complete_target
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from ..core.copying import Mirroring
+
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 _NAMED = 5
 """Files that are named in a question."""
+_LOOKING = "looking at what is there already"
+"""Shown until the first byte goes over: a large file that was begun is read at both ends before it goes on."""
+_MIRRORING = "comparing, and copying what differs"
+"""Shown until something says more, which rsync does not."""
 
 
 @click.command()
@@ -35,7 +40,7 @@ def cp(*, source: str, destination: str, recursive: bool, as_json: bool) -> None
     when it is asked for again.
     """
     session = Session(notify=diagnostics.warning)
-    with Copying() as copying:
+    with Copying(_LOOKING) as copying:
         place = session.copy(source, destination, copying.show, recursive=recursive)
     if as_json:
         output.document({"copied": place})
@@ -59,46 +64,61 @@ def sync(*, target: str, folder: Path, back: bool, delete: bool, dry_run: bool, 
     session = Session(notify=diagnostics.warning)
     if delete and not (dry_run or yes):
         trial = session.mirror(target, folder, lambda *_: None, back=back, delete=True, dry_run=True)
-        _ask_about(trial.removed, target, back=back)
-    with Copying() as copying:
+        _ask_about(trial, target, back=back)
+    with Copying(_MIRRORING) as copying:
         done = session.mirror(target, folder, copying.show, back=back, delete=delete, dry_run=dry_run)
     if as_json:
-        output.document({"copied": done.copied, "removed": done.removed, "by": done.by, "dry_run": dry_run})
+        told = {"copied": done.copied, "removed": done.removed, "by": done.by, "into": done.into}
+        output.document({**told, "dry_run": dry_run})
         return
     if dry_run:
         for name in done.copied:
             output.line(f"copy    {printable(name)}")
         for name in done.removed:
             output.line(f"remove  {printable(name)}")
+    by = f", by {done.by}" if done.copied and not dry_run else ""
+    looked = " (only looked)" if dry_run else ""
     said = f"{len(done.copied)} copied, {len(done.removed)} removed"
-    diagnostics.info(f"{said} (only looked)" if dry_run else said if not done.copied else f"{said}, by {done.by}")
+    diagnostics.info(f"{said}{by}, in {printable(done.into)}{looked}")
 
 
-def _ask_about(removed: Sequence[str], target: str, *, back: bool) -> None:
-    """Name what would be removed before it is."""
+def _ask_about(trial: Mirroring, target: str, *, back: bool) -> None:
+    """Name what would be removed, and from which folder, before it is."""
+    removed, folder = trial.removed, trial.into if back else trial.into.removeprefix(f"{target}:")
     if removed:
         shown = ", ".join(f"`{printable(name)}`" for name in removed[:_NAMED])
         more = f" and {len(removed) - _NAMED} more" if len(removed) > _NAMED else ""
-        ask.confirm(f"Remove {shown}{more} {'here' if back else f'at `{target}`'}?", yes=False)
+        question = f"In `{printable(folder)}`, remove {shown}{more} {'here' if back else f'at `{target}`'}?"
+        ask.confirm(question, yes=False, declined="nothing was copied or removed")
 
 
 class Copying:
     """A context in which the files that go over are shown by a bar; it is gone afterwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_first: str) -> None:
+        """`at_first` is said while nothing is known to go over."""
+        self._at_first = at_first
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._name: str | None = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+            from rich.progress import BarColumn, DownloadColumn, Progress, Task, TextColumn, TransferSpeedColumn
+            from rich.text import Text
+
+            class Amount(DownloadColumn):
+                """Nothing, rather than `0/?`, while no size is known."""
+
+                def render(self, task: Task) -> Text:
+                    return Text() if task.total is None else super().render(task)
 
             console = Console(stderr=True, highlight=False, markup=False, emoji=False)
             text = TextColumn("{task.description}", markup=False)
-            columns = (BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn(), text)
+            columns = (BarColumn(bar_width=24), Amount(), TransferSpeedColumn(), text)
             self._bar = Progress(*columns, console=console, transient=True)
-            self._task = self._bar.add_task("", total=None)
+            self._task = self._bar.add_task(self._at_first, total=None)
             self._bar.start()
         return self
 
@@ -109,4 +129,8 @@ class Copying:
     def show(self, name: str, done: int, size: int) -> None:
         """A file, and how much of it is over."""
         if self._bar and self._task is not None:
-            self._bar.update(self._task, description=printable(name), completed=done, total=size)
+            if self._name == name:
+                self._bar.update(self._task, completed=done, total=size)
+            else:  # what is over already has not just come over: it is no part of the speed
+                self._bar.reset(self._task, description=printable(name), completed=done, total=size)
+            self._name = name

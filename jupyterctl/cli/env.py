@@ -106,7 +106,8 @@ def remove(*, name: str, yes: bool) -> None:
     session = Session()
     found = session.environment(name)
     session.check_removable(found)
-    ask.confirm(f"Remove environment `{found.name}` and all in `{tilde(found.prefix)}`?", yes=yes)
+    question = f"Remove environment `{found.name}` and all in `{tilde(found.prefix)}`?"
+    ask.confirm(question, yes=yes, declined="nothing was removed")
     session.remove_environment(found)
     diagnostics.info(f"removed `{found.name}`")
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
 from ..core import words
-from ..core.progress import Cells, Done, past, pictures
+from ..core.progress import Cells, Done, left_out, past, pictures
 from ..model import Event, Run, RunState
 from .view import Notices
 
@@ -100,6 +100,8 @@ class Live:
 
     def _output(self, event: Event) -> None:
         if self.log_output and event.get("text"):
+            if missing := left_out(event):
+                self.console.print(Text(f"      {missing}", "dim"))
             for line in self.decoder.decode(event["text"]):
                 self.console.print(Text("      ").append_text(line))
         if not self.several and (named := pictures(event)):

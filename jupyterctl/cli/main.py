@@ -38,7 +38,7 @@ COMMANDS = {
     "run": ("run:run", "Run a notebook headless, with live progress."),
     "runs": ("runs:runs", "List runs; show, follow, cancel, fetch, repeat and remove them."),
     "inspect": ("inspect:inspect", "Show a notebook's parameters, kernel and imports."),
-    "profile": ("profile:profile", "List, show, make, edit and check profiles."),
+    "profile": ("profile:profile", "List, show, make, edit, remove and check profiles."),
     "env": ("env:env", "Find, show and create Python environments on this machine."),
     "doctor": ("doctor:doctor", "Look at a target step by step, each problem with its fix."),
     "completion": ("completion:completion", "Print the shell's completion script."),
@@ -127,6 +127,18 @@ def _refused(error: OSError) -> int:
     return 3
 
 
+def _typed() -> str:
+    """The command as far as it was understood: click does not tell whose option was wrong."""
+    command: click.Command | None = cli
+    path = ["jupyterctl"]
+    for word in sys.argv[1:]:
+        below = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        if below is not None:
+            command = below
+            path.append(word)
+    return " ".join(path)
+
+
 def run() -> None:
     """Run the command line and end the process with its exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -146,7 +158,7 @@ def run() -> None:
         context = getattr(error, "ctx", None)
         diagnostics.error(
             error.format_message()[:1].lower() + error.format_message()[1:],
-            f"see `{context.command_path} --help`" if context else "",
+            f"see `{context.command_path if context else _typed()} --help`",
         )
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):

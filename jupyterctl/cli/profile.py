@@ -1,4 +1,4 @@
-"""`jupyterctl profile`: list, show, make, edit, check and import profiles."""
+"""`jupyterctl profile`: list, show, make, edit, remove, check and import profiles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _yes = click.option("--yes", is_flag=True, help="Replace a profile without askin
 
 @click.group()
 def profile() -> None:
-    """List, show, make, edit and check profiles."""
+    """List, show, make, edit, remove and check profiles."""
 
 
 @profile.command("list")
@@ -95,7 +95,7 @@ def edit(*, name: str, project: bool | None) -> int:
     if not (ask.someone() or os.environ.get("VISUAL") or os.environ.get("EDITOR")):
         raise UsageError("there is no terminal to edit at", "set EDITOR to a program that needs none")
     while True:
-        click.edit(filename=str(file))
+        _edit(file)
         entry = session.entry(name)
         if entry is None:
             raise NotFoundError(f"`{file}` is gone", f"make it again: jupyterctl profile new {name}")
@@ -105,6 +105,29 @@ def edit(*, name: str, project: bool | None) -> int:
         diagnostics.error(entry.error.message, entry.error.hint)
         if not (ask.someone() and click.confirm("Edit it again?", default=True, err=True)):
             return entry.error.exit_code
+
+
+@profile.command()
+@click.argument("name", shell_complete=complete_profile)
+@ask.YES
+@_json
+def remove(*, name: str, yes: bool, as_json: bool) -> None:
+    """Delete the file of profile NAME, the nearest where there are several; its lab must not be running.
+
+    Runs that were made with it, and their results, stay.
+    """
+    session = Session(notify=diagnostics.warning)
+    planned = session.profile_removal(name)
+    file = planned.file
+    if planned.doubtful:
+        diagnostics.warning(f"nobody can tell whether the lab of `{name}` runs: its place does not answer")
+    ask.confirm(f"Remove profile `{name}`, {file}?", yes=yes, declined="nothing was removed")
+    left = planned.carry_out()
+    if as_json:
+        output.document({"removed": str(file), "left": [str(other) for other in left]})
+    diagnostics.info(f"removed {file}")
+    if left:
+        diagnostics.info(f"`{name}` now is what {left[0]} says")
 
 
 @profile.command()
@@ -182,7 +205,7 @@ def _replace(session: Session, name: str, *, project: bool, yes: bool, asking: b
         raise UsageError(
             f"profile `{name}` is there already: `{file}`", "take another name, or add --yes to replace it"
         )
-    ask.confirm(f"Replace profile `{name}`, {file}?", yes=False)
+    ask.confirm(f"Replace profile `{name}`, {file}?", yes=False, declined="nothing was written")
     return True
 
 
@@ -194,6 +217,16 @@ def _kind(session: Session, name: str, *, asking: bool) -> str:
     if asking:
         return ask.choose("Kind", kinds)
     raise UsageError(f"profile `{name}` needs a kind", f"add --kind K; the kinds are: {', '.join(kinds)}")
+
+
+def _edit(file: Path) -> None:
+    """Open a file in the person's editor; UsageError where there is none of that name, or it fails."""
+    try:
+        click.edit(filename=str(file))
+    except click.ClickException as error:
+        editor = error.message.partition(":")[0]
+        hint = "set VISUAL or EDITOR to one that works, or edit the file by other means"
+        raise UsageError(f"the editor `{editor}` could not edit `{file}`", hint) from error
 
 
 def _one_file(files: list[Path], name: str) -> Path:

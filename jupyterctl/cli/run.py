@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import click
 from ..core import words
 from ..core.prepare import Prepared
 from ..core.session import Session
-from ..errors import NoRunnerError
+from ..errors import NoRunnerError, UsageError
 from ..model import Run, RunOptions, duration
 from . import ask, complete, diagnostics, output, view
 from .follow import DetachedError, follow
@@ -34,7 +37,41 @@ class DurationType(click.ParamType[float]):
 TIME = DurationType()
 
 
-@click.command(short_help="Run a notebook headless, with live progress.")
+class RunCommand(click.Command):
+    """Knows what is often typed instead of what is meant."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; UsageError with what was meant for `-p NAME=VALUE` and for a second notebook."""
+        words = list(args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.UsageError as error:
+            hint = _joined_pair(words) or _second_notebook(error)
+            if not hint:
+                raise
+            message = error.format_message().rstrip(".")
+            raise UsageError(f"{message[:1].lower()}{message[1:]}", hint) from error
+        if not ctx.resilient_parsing and any("=" in name for name, _ in (*ctx.params["typed"], *ctx.params["raw"])):
+            raise UsageError("a parameter is given as two words", _joined_pair(words) or "write it as -p NAME VALUE")
+        return rest
+
+
+def _joined_pair(words: list[str]) -> str:
+    """How `-p NAME=VALUE` is written here, the first that there is."""
+    for flag, word in itertools.pairwise(words):
+        name, equals, value = word.partition("=")
+        if flag in {"-p", "--parameter", "-r", "--raw"} and equals and name.isidentifier():
+            return f"name and value are two words: {flag} {name} {shlex.quote(value)}"
+    return ""
+
+
+def _second_notebook(error: click.UsageError) -> str:
+    """What papermill takes for its output stands behind a flag here."""
+    found = re.search(r"unexpected extra argument \((\S+\.ipynb)\)", error.format_message())
+    return f"the result goes where -o says: -o {found[1]}" if found else ""
+
+
+@click.command(cls=RunCommand, short_help="Run a notebook headless, with live progress.")
 @click.argument("notebook", type=click.Path(path_type=Path))
 @click.option(
     "-t", "--target", default="", shell_complete=complete.complete_target, help="Where to run.  [default: here]"
@@ -119,7 +156,8 @@ def offer_runner(session: Session, error: NoRunnerError, flags: dict[str, Any]) 
     if not flags["yes"] and not ask.someone():
         raise NoRunnerError(error.message, "add --yes to have an environment made for it")
     found = f"{error.message[:1].upper()}{error.message[1:]}"
-    ask.confirm(f"{found}. Make the environment `{session.RUNNER}` there for it?", yes=flags["yes"])
+    question = f"{found}. Make the environment `{session.RUNNER}` there for it?"
+    ask.confirm(question, yes=flags["yes"], declined="nothing was run", code=error.exit_code)
     with Making() as making:
         session.create_runner(flags["target"], report=making.step)
 

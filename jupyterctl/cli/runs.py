@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from ..core import words
+from ..core import browser, words
 from ..core.plain import printable
-from ..core.progress import printed
+from ..core.progress import Printed
 from ..core.session import Session
 from ..errors import JupyterctlError, UsageError
 from ..model import Run, RunState
@@ -161,7 +161,11 @@ def failure(session: Session, run: Run) -> None:
 @click.option("--runner", is_flag=True, help="The runner's own log instead of what the cells print.")
 @JSON
 def logs(*, name: str | None, follow_it: bool, runner: bool, as_json: bool) -> None:
-    """Print what the cells of a run have printed."""
+    """Print what the cells of a run have printed.
+
+    Of text that comes faster than 4 KiB in a tenth of a second, and of any longer output, the end is shown, and a line
+    says how much is left out. The notebook has it all: `jupyterctl runs fetch`.
+    """
     session = Session(notify=diagnostics.warning)
     run = session.find_run(name)
     if runner:
@@ -169,10 +173,11 @@ def logs(*, name: str | None, follow_it: bool, runner: bool, as_json: bool) -> N
         return
     if not follow_it:
         run = session.run(run.id)
+    printed = Printed()
     with output.until_interrupted():
         for _, event in session.follow(run) if follow_it else ((run, event) for event in session.events(run)):
             if event is not None and event["event"] == "output":
-                output.record({"run": run.id, **event}) if as_json else output.text(printed(event))
+                output.record({"run": run.id, **event}) if as_json else output.text(printed.take(event))
 
 
 @runs.command()
@@ -203,7 +208,7 @@ def cancel(*, name: str, grace: float | None, yes: bool, as_json: bool) -> None:
     """End a run; its notebook is saved with what it has."""
     session = Session(notify=diagnostics.warning)
     if found := session.find_sweep(name):
-        ask.confirm(f"cancel all runs of `{found}` that have not ended?", yes=yes)
+        ask.confirm(f"cancel all runs of `{found}` that have not ended?", yes=yes, declined="nothing was cancelled")
         session.cancel_sweep(found)
         points = session.sweep(found)
         output.document({"runs": [document(session, point) for point in points]}) if as_json else table(points)
@@ -211,7 +216,8 @@ def cancel(*, name: str, grace: float | None, yes: bool, as_json: bool) -> None:
     run = session.run(name)
     if run.state.ended:
         raise UsageError(f"`{run.id}` has ended: {run.state}", "there is nothing to cancel")
-    ask.confirm(f"cancel `{run.id}` ({words.state(run)}, {run.cells.done} of {run.cells.total} cells)?", yes=yes)
+    stands = f"{words.state(run)}, {run.cells.done} of {run.cells.total} cells"
+    ask.confirm(f"cancel `{run.id}` ({stands})?", yes=yes, declined="nothing was cancelled")
     run = session.cancel(run, grace)
     if as_json:
         output.document(document(session, run))
@@ -264,8 +270,8 @@ def report(*, name: str | None, destination: Path | None, open_it: bool, as_json
     run = session.find_run(name)
     where = session.report(run, destination)
     output.document({"id": run.id, "report": str(where)}) if as_json else output.line(str(where))
-    if open_it:
-        click.launch(str(where))
+    if open_it and not browser.show(where.absolute().as_uri()):
+        diagnostics.info("no browser here; open the page in one elsewhere")
 
 
 @runs.command()
@@ -284,7 +290,9 @@ def compare(*, first: str, second: str, as_json: bool) -> None:
     rows = [[name, *("default" if v is None else str(v) for v in both)] for name, both in found.parameters.items()]
     rows.append(["state", words.state(pair[0]), words.state(pair[1])])
     rows.append(["time", *map(words.seconds, found.seconds)])
-    rows += [[f"[{cell.number}]  {cell.source[:40]}", *map(words.seconds, cell.seconds)] for cell in found.cells]
+    for cell in found.cells:
+        place = "/".join(dict.fromkeys(str(number) for number in cell.numbers if number))
+        rows.append([f"[{place}]  {cell.source[:40]}", *map(words.seconds, cell.seconds)])
     output.table(heads, rows)
     for line in found.outputs:
         output.line(printable(line))
@@ -299,7 +307,8 @@ def remove(*, names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     session = Session(notify=diagnostics.warning)
     found = [run for name in names for run in named(session, name)]
     them = "it" if len(found) == 1 else "them"
-    ask.confirm(f"remove {', '.join(f'`{run.id}`' for run in found)} and what is kept of {them}?", yes=yes)
+    which = ", ".join(f"`{run.id}`" for run in found)
+    ask.confirm(f"remove {which} and what is kept of {them}?", yes=yes, declined="nothing was removed")
     removed: list[str] = []
     failed: JupyterctlError | None = None
     for run in found:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import click
 
+from ..core import browser
 from ..core.plain import printable
 from ..core.session import Session
 from ..core.status import Status
@@ -17,6 +18,7 @@ from . import ask, diagnostics, output, phases
 from .complete import complete_target
 
 _target = click.argument("target", shell_complete=complete_target)
+_DONE = {"stop": "stopped", "restart": "restarted"}
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
 
@@ -53,7 +55,7 @@ def restart(*, target: str, yes: bool, as_json: bool) -> None:
     """
     session = Session(notify=diagnostics.warning)
     if not yes:
-        _ask_about(session.busy_kernels(target), session.would_lose(target), f"Restart `{target}`")
+        _ask_about(session.busy_kernels(target), session.would_lose(target), "restart", target)
     took = _followed(target, session.restart_server(target), quiet=as_json)
     _up(session.glance(target), took, as_json=as_json)
 
@@ -93,7 +95,7 @@ def stop(*, target: str, yes: bool, as_json: bool) -> None:
     """
     session = Session()
     before = session.status(target)
-    asked = yes or _ask_about(session.busy_kernels(target), session.would_lose(target), f"Stop `{target}`")
+    asked = yes or _ask_about(session.busy_kernels(target), session.would_lose(target), "stop", target)
     session.stop_server(target, force=asked)
     if as_json:
         output.document({"server": session.status(target)})
@@ -129,20 +131,21 @@ def _offer_lab(session: Session, target: str, error: NoLabError, *, yes: bool) -
     if not yes and not ask.someone():
         raise NoLabError(error.message, "add --yes to make one")
     found = f"{error.message[:1].upper()}{error.message[1:]}"
-    ask.confirm(f"{found}. Make the environment `{session.LAB}` with it?", yes=yes)
+    ask.confirm(f"{found}. Make the environment `{session.LAB}` with it?", yes=yes, declined="nothing was started")
     with Making() as making:
         session.create_lab(target, report=making.step)
 
 
-def _ask_about(busy: list[Kernel], lost: Loss | None, what: str) -> bool:
+def _ask_about(busy: list[Kernel], lost: Loss | None, verb: str, target: str) -> bool:
     """Whether there was something to ask about, and the person has said yes to it."""
+    what = f"{verb.capitalize()} `{target}`"
     if lost is not None:
         what += f" and lose {printable(lost.what)} ({lost.why}; {lost.hint})"
     if busy:
         names = ", ".join(f"`{printable(kernel.path or kernel.name)}`" for kernel in busy)
         what += f" while {names} {'is' if len(busy) == 1 else 'are'} computing"
     if busy or lost is not None:
-        ask.confirm(f"{what}?", yes=False)
+        ask.confirm(f"{what}?", yes=False, declined=f"nothing was {_DONE[verb]}")
     return bool(busy) or lost is not None
 
 
@@ -164,16 +167,5 @@ def _open_or_say(session: Session, target: str, *, no_open: bool) -> None:
 def _browse(session: Session, target: str) -> None:
     """Open a page of our own that leads to the lab: an address on a command line could be read by every user."""
     page = session.server_page(target)
-    if _screen():
-        import webbrowser
-
-        if webbrowser.open(page.as_uri()):
-            return
-    diagnostics.info(f"no browser here; the address with its token: jupyterctl open {target} --url")
-
-
-def _screen() -> bool:
-    """Whether there is a place for a browser to open: a terminal's own would take the terminal over."""
-    import sys
-
-    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    if not browser.show(page.as_uri()):
+        diagnostics.info(f"no browser here; the address with its token: jupyterctl open {target} --url")

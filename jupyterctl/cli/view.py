@@ -6,7 +6,7 @@ import sys
 from typing import Protocol
 
 from ..core import words
-from ..core.progress import Cells, pictures
+from ..core.progress import Cells, left_out, pictures
 from ..core.session import Session
 from ..model import Event, Run, RunState
 from . import diagnostics, output
@@ -89,6 +89,8 @@ class Plain:
 
     def _output(self, run: Run, event: Event) -> None:
         if self.log_output and event.get("text"):
+            if missing := left_out(event):
+                self.line(run, f"    {missing}")
             text = event["text"].rstrip("\n")
             for line in text.split("\n"):
                 self.line(run, f"    {line}")

@@ -22,6 +22,7 @@ from ..errors import ConfigError, JupyterctlError, TargetError
 from ..model import Dial, Link
 from ..store import Store
 from ..transport import keepers
+from ..transport.rsh import LENGTH
 from ..transport.ssh.way import Question
 from ..transport.there import said_of
 from . import terminals
@@ -197,12 +198,15 @@ class Conversation:
             self._client.sendall(msgspec.json.encode(said) + b"\n")
 
     def become(self, stream: Stream) -> None:
-        """Carry a command's input and output from now on, as they are, until both have ended."""
+        """Carry a command's input and output from now on, until both have ended, and tell how it did; see `rsh`."""
 
         def back() -> None:
             with suppress(OSError, JupyterctlError):
                 while data := stream.read(CHUNK):
-                    self._client.sendall(data)
+                    self._client.sendall(LENGTH.pack(len(data)) + data)
+                ended = {"status": stream.wait(), "errors": stream.errors()}
+                self._client.sendall(LENGTH.pack(0) + msgspec.json.encode(ended))
+            with suppress(OSError):  # a way that is lost ends it too, or the client would wait for ever
                 self._client.shutdown(socket.SHUT_WR)
 
         reading = threading.Thread(target=back, daemon=True)

@@ -56,8 +56,37 @@ def pictures(event: Event) -> str:
     return ", ".join(shown)
 
 
-def printed(event: Event) -> str:
-    """What an output would look like on a terminal; pictures are named."""
-    end = "" if event["kind"] == "stream" else "\n"
-    named = pictures(event)
-    return str(event["text"]) + end + (f"[{named}]\n" if named else "")
+def left_out(event: Event) -> str:
+    """The line that stands before an output's text where the journal has only its end; empty where it has it all."""
+    cut = event.get("cut")
+    return f"… {cut:,} characters left out: they are in the notebook" if isinstance(cut, int) and cut > 0 else ""
+
+
+class Printed:
+    """What outputs look like on a terminal, one after the other; pictures are named.
+
+    What is left out is said on a line of its own, and what comes from elsewhere than the text before begins on one.
+    """
+
+    def __init__(self) -> None:
+        self._line_open = False
+        self._source: object = None
+        """The cell and the stream that were printed last."""
+
+    def take(self, event: Event) -> str:
+        """The text of one more output."""
+        return "".join(text for text, _ in self.parts(event))
+
+    def parts(self, event: Event) -> list[tuple[str, bool]]:
+        """The same in parts, each with whether it is no text of the output but something said about it."""
+        stream, missing, named = event.get("kind") == "stream", left_out(event), pictures(event)
+        source = event["index"], event.get("name")
+        text = str(event.get("text", ""))
+        if text and not stream:
+            text += "\n"
+        apart = self._line_open and (missing or not stream or source != self._source)
+        lines = [("\n" if apart else "", False), (missing and f"{missing}\n", True), (text, False)]
+        kept = [(part, about) for part, about in [*lines, (named and f"[{named}]\n", True)] if part]
+        self._source = source
+        self._line_open = not kept[-1][0].endswith("\n") if kept else self._line_open
+        return kept

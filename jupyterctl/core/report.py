@@ -12,6 +12,7 @@ from ..errors import NotFoundError, UsageError
 from ..model import Json, Run
 from ..store import Store
 from . import journal, notebook, records, runs
+from .progress import Cells, Printed
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -28,7 +29,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
 class CellTime(Struct, frozen=True, kw_only=True):
     """How long a cell took in both runs; None in a run that did not have or not finish it."""
 
-    number: int
+    numbers: tuple[int | None, int | None]
+    """Its place among the executed cells of each run, from 1; None in a run that did not have it."""
     source: str
     seconds: tuple[float | None, float | None]
 
@@ -92,17 +94,16 @@ def _cell_times(first: Run, second: Run) -> Iterator[CellTime]:
     """Cells of the same first line stand side by side; one that only one run has stands alone."""
     before, after = _times(first), _times(second)
     lines = [line for line, _ in before], [line for line, _ in after]
-    number = 0
     for kind, i, i_end, j, j_end in difflib.SequenceMatcher(None, *lines, autojunk=False).get_opcodes():
-        rows: list[tuple[str, tuple[float | None, float | None]]]
         if kind == "equal":
-            rows = [(a[0], (a[1], b[1])) for a, b in zip(before[i:i_end], after[j:j_end], strict=True)]
-        else:
-            rows = [(line, (seconds, None)) for line, seconds in before[i:i_end]]
-            rows += [(line, (None, seconds)) for line, seconds in after[j:j_end]]
-        for source, both in rows:
-            number += 1
-            yield CellTime(number=number, source=source, seconds=both)
+            for a, b in zip(range(i, i_end), range(j, j_end), strict=True):
+                source, seconds = before[a]
+                yield CellTime(numbers=(a + 1, b + 1), source=source, seconds=(seconds, after[b][1]))
+            continue
+        for a in range(i, i_end):
+            yield CellTime(numbers=(a + 1, None), source=before[a][0], seconds=(before[a][1], None))
+        for b in range(j, j_end):
+            yield CellTime(numbers=(None, b + 1), source=after[b][0], seconds=(None, after[b][1]))
 
 
 def _times(run: Run) -> list[tuple[str, float | None]]:
@@ -147,5 +148,10 @@ def _text(run: Run) -> list[str]:
     events = journal.events(records.journal(run.id))
     if not events:
         raise NotFoundError(f"`{run.id}` has no journal", "only runs that were started can be compared")
-    texts = (f"[cell {event['index']}] {event['text']}" for event in events if event["event"] == "output")
+    cells = Cells()
+    texts: list[str] = []
+    for event in events:
+        cells.take(event)
+        if event["event"] == "output":
+            texts.append(f"[cell {cells.number}] {Printed().take(event)}")
     return [line for text in texts for line in text.splitlines()]

@@ -306,9 +306,15 @@ def find(store: Store, name: str | None) -> Run:
         return store.run(name if name in ids else ids[0])
     if ids:
         raise NotFoundError(f"`{name}` begins several runs' names", f"which one: {', '.join(ids[:6])}")
+    sweeps = store.sweeps(name)
+    if len(sweeps) == 1:
+        points = [run.id for run in store.runs(sweep=sweeps[0])[::-1]]
+        raise NotFoundError(f"`{sweeps[0]}` is a sweep, and this is for one run", f"which one: {', '.join(points[:6])}")
+    if sweeps:
+        raise NotFoundError(f"`{name}` begins several sweeps' names", f"which one: {', '.join(sweeps[:6])}")
     from difflib import get_close_matches
 
-    near = get_close_matches(name, store.ids(""), n=1)
+    near = get_close_matches(name, [*store.ids(""), *store.sweeps("")], n=1)
     hint = f"did you mean `{near[0]}`?" if near else "`jupyterctl runs` lists them"
     raise NotFoundError(f"there is no run `{name}`", hint)
 
@@ -331,7 +337,8 @@ def cancel(store: Store, run: Run, grace: float | None = None, *, wait: bool = T
         if not run.state.ended and not gone:
             raise TargetError(f"`{run.id}` does not end", "try again, or look at it with `jupyterctl runs attach`")
     if not run.state.ended:
-        run = end(store, run, RunState.CANCELLED, "Cancelled", "cancelled before it could save")
+        early = "it could save" if run.started else "it began"
+        run = end(store, run, RunState.CANCELLED, "Cancelled", f"cancelled before {early}")
     return settle(store, run)
 
 

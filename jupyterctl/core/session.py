@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .outputs import ResultCell
     from .prepare import Prepared
     from .profiles import Entry, Value
+    from .removal import Removal
     from .report import Comparison, FailingCell
     from .servers import Place
     from .status import Overview, Status
@@ -119,6 +120,12 @@ class Session:
         from . import amend
 
         return amend.change(name, changes, self.cwd)
+
+    def profile_removal(self, name: str) -> Removal:
+        """What removing a profile would delete, to be carried out; BusyError while its lab runs."""
+        from . import removal
+
+        return removal.Removal(self.store, name, self.cwd)
 
     def candidates(self, source: str) -> list[Candidate]:
         """The profiles that a TOML file, a folder of them or a kind offers for import."""
@@ -263,15 +270,8 @@ class Session:
         """Copy to a target or back, one of the two written `NAME:PATH`; where it is now."""
         from . import copying
 
-        (name, path), (other, goal) = copying.parse(source), copying.parse(destination)
-        if bool(name) == bool(other):
-            raise UsageError("one of the two must be at a target", "write it as NAME:PATH")
-        at = copying.distant(self._place(name or other))
-        if other:
-            here = self.cwd / Path(path).expanduser()
-            return f"{other}:{copying.upload(at, here, goal, progress, recursive=recursive)}"
-        here = self.cwd / Path(goal).expanduser()
-        return str(copying.download(at, path, here, progress, recursive=recursive, into=goal.endswith("/")))
+        ends = copying.Ends.of(source, destination)
+        return copying.copy(self._place(ends.target), self.cwd, ends, progress, recursive=recursive)
 
     def mirror(
         self, name: str, folder: Path, progress: FileProgress, *, back: bool, delete: bool, dry_run: bool
@@ -567,8 +567,8 @@ class Session:
         return sweep.create(self.store, prepared, sweeps, jobs)
 
     def find_sweep(self, name: str) -> str | None:
-        """The name itself where it is a sweep's, else None."""
-        return name if self.store.runs(sweep=name, limit=1) else None
+        """The sweep of that name, or the only one that begins so where no run does; else None."""
+        return self.store.find_sweep(name)
 
     def sweep(self, name: str) -> list[Run]:
         """The runs of a sweep as they stand, in the order of its grid."""

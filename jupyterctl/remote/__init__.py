@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+OLDEST = (3, 9)
+"""The oldest Python that anything of ours is executed by, and that what notebooks need can be installed for."""
 RUNNER = "runner.pyz"
 """Its name in a run's directory: `python runner.pyz` runs the notebook that lies beside it."""
 

@@ -23,6 +23,7 @@ from msgspec import Meta
 from .. import model, paths
 from ..errors import JupyterctlError, TargetError, UnreachableError, UsageError
 from ..model import Bundle, Check, CheckState, Needs, Plan, Profile, Run, ServerSettings
+from ..remote import OLDEST
 from ..transport import files, launch, multiplexer, process
 from ..transport.labs_here import LabsHere
 
@@ -82,6 +83,17 @@ def place() -> Path:
     return paths.state() / "local"
 
 
+def _refuse_old(found: Environment) -> None:
+    from ..environments import label
+
+    if tuple(map(int, found.minor.split("."))) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise UsageError(
+            f"{label(found)} is too old: Python {oldest} is the oldest that will do",
+            "name another `environment` in the profile, or have one chosen: auto",
+        )
+
+
 class Local(LabsHere):
     """This machine, with the environment that the profile names."""
 
@@ -129,11 +141,24 @@ class Local(LabsHere):
     # -- before a run --------------------------------------------------------------------------------------------
 
     def check(self) -> Iterator[Check]:
-        """The environment, its kernel, tmux, the state folder and its disk."""
+        """The profile's folder, the environment, its kernel, tmux, the state folder and its disk."""
+        if self.settings.workdir:
+            yield self._check_folder()
         yield self._check_environment()
         yield self._check_lab()
         yield multiplexer.check()
         yield self._check_disk()
+
+    def _check_folder(self) -> Check:
+        try:
+            folder = self.lab_root(Path.cwd())
+        except TargetError as error:
+            return Check(name="folder", state=CheckState.FAIL, detail=error.message, fix=error.hint)
+        if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            return Check(name="folder", state=CheckState.OK, detail=str(folder))
+        detail = f"nothing can be written in `{folder}`"
+        fix = f"make it writable, or name another `workdir` in `{self.profile.name}`"
+        return Check(name="folder", state=CheckState.WARN, detail=detail, fix=fix)
 
     def _check_environment(self) -> Check:
         from ..environments import install_command, label
@@ -214,7 +239,10 @@ class Local(LabsHere):
         spec = self.settings.environment
         if spec == "auto":
             return choose(near, needs.language, needs.imports)
-        return resolve(absolute(spec, paths.base(self.profile.sources.get("environment"))), near), "asked for"
+        found = resolve(absolute(spec, paths.base(self.profile.sources.get("environment"))), near)
+        if needs.language == "python" and needs.kernel == "auto" and "ipykernel" not in found.packages:
+            _refuse_old(found)  # what is there works, however old; nothing that it lacks could be installed
+        return found, "asked for"
 
     def _workdir(self, notebook: Path) -> Path:
         """Where a notebook works; TargetError where that is no folder."""

@@ -6,12 +6,13 @@ import errno
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TargetError, UnreachableError
-from .there import There
+from .ssh.way import ClosedError
+from .there import IncompleteError, There
 
 if TYPE_CHECKING:
     from paramiko import SFTPClient, SFTPFile
@@ -42,8 +43,19 @@ class Carrier:
             return self._there
 
     def call(self, method: str, name: str, settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator[Any]:
-        """Ask the program there; see `There.call`."""
-        return self.there().call(method, name, settings, arguments)
+        """Ask the program there; see `There.call`. One whose files have been removed is sent again and asked again."""
+        program = self.there()
+        try:
+            yield from program.call(method, name, settings, arguments)
+        except IncompleteError:
+            self._renew(program)
+            yield from self.there().call(method, name, settings, arguments)
+
+    def _renew(self, program: There) -> None:
+        with self._starting:
+            if self._there is program:
+                self._there = None
+        program.leave()
 
     def put(self, source: Path, destination: str, progress: Progress = lambda *_: None) -> None:
         """Copy a file and its mode there, in place at once; what an earlier attempt has brought over is not sent again.
@@ -54,9 +66,10 @@ class Carrier:
         digest = _sha256(source)
         partial = f"{destination}.{digest[:16]}.part"
         size = source.stat().st_size
-        with self.way.files() as files, source.open("rb") as file:
+        with self._files(destination) as files, source.open("rb") as file:
             try:
                 done = min(_size(files, partial) or 0, size)
+                progress(done, size)
                 file.seek(done)
                 with _writable(files, partial, "ab" if done else "wb") as remote:
                     remote.set_pipelined(True)
@@ -69,10 +82,12 @@ class Carrier:
                     raise TargetError(f"`{destination}` did not arrive whole", "is the disk there full?")
                 files.chmod(partial, source.stat().st_mode & 0o777)
                 files.posix_rename(partial, destination)
-            except (OSError, EOFError, _ssh_exception()) as error:
-                if not self._gone(error):
-                    _drop(files, partial)
-                raise self._failed(destination, error) from error
+            except OSError as error:
+                if self._gone(error):
+                    raise
+                failed = self._failed(destination, error, writing=True)
+                _drop(files, partial)
+                raise failed from error
 
     def get(self, source: str, destination: Path, digest: str, progress: Progress = lambda *_: None) -> None:
         """Copy a file here, in place at once; what an earlier attempt of the same contents has brought is kept.
@@ -81,10 +96,11 @@ class Carrier:
         """
         partial = destination.with_name(f".{destination.name}.{digest[:16] or 'x'}.part")
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with self.way.files() as files:
+        with self._files(source) as files:
             try:
                 size = files.stat(source).st_size or 0
                 done = partial.stat().st_size if digest and partial.exists() else 0
+                progress(done, size)
                 with files.open(source, "rb") as remote, partial.open("ab" if done else "wb") as file:
                     remote.seek(done)
                     remote.prefetch(size)
@@ -94,26 +110,51 @@ class Carrier:
                         progress(done, size)
             except FileNotFoundError:
                 raise
-            except (OSError, EOFError, _ssh_exception()) as error:
-                if getattr(error, "errno", 0) in FULL:
+            except OSError as error:
+                if error.errno in FULL:
                     partial.unlink(missing_ok=True)
-                raise self._failed(source, error) from error
+                if self._gone(error):
+                    raise
+                raise self._failed(source, error, writing=False) from error
         if digest and _sha256(partial) != digest:
             partial.unlink()
             raise TargetError(f"`{source}` came back damaged", "try again; it may have changed meanwhile")
         partial.replace(destination)
 
-    def _gone(self, error: Exception) -> bool:
-        """Whether it is the connection that failed."""
-        return self.way.closed.is_set() or not isinstance(error, OSError)
-
-    def _failed(self, path: str, error: Exception) -> TargetError:
-        if self._gone(error):
+    @contextmanager
+    def _files(self, path: str) -> Iterator[SFTPClient]:
+        """Files of the machine, for the copying of one; UnreachableError where the way is lost meanwhile."""
+        try:
+            with self.way.files() as files:
+                yield files
+        except (OSError, EOFError, ClosedError, _ssh_exception()) as error:
+            if not self._gone(error):
+                raise
             message = f"the connection closed while `{path}` was copied"
-            return UnreachableError(message, "do it again: it goes on where it was broken off")
-        reason = (getattr(error, "strerror", "") or str(error) or "no reason given").lower()
-        hint = "free some space there" if "space" in reason or reason == "failure" else "look at its folder there"
-        return TargetError(f"cannot copy `{path}`: {reason}", hint)
+            raise UnreachableError(message, "do it again: it goes on where it was broken off") from error
+
+    def _gone(self, error: Exception) -> bool:
+        """Whether it is the connection that failed; a channel may know before the way does."""
+        told = isinstance(error, ConnectionError) or str(error).lower() == "socket is closed"
+        return self.way.closed.is_set() or told or not isinstance(error, OSError)
+
+    def _failed(self, path: str, error: OSError, *, writing: bool) -> TargetError:
+        reason = (error.strerror or str(error)).lower()
+        ours = error.filename is not None or error.errno in FULL  # paramiko's own errors have neither
+        full = error.errno in FULL or "space" in reason or "quota" in reason
+        if reason in {"", "failure"}:
+            found = self._refusal(path) if writing else {}
+            reason, full = found.get("reason") or "the machine does not say why", bool(found.get("full"))
+        side = "here" if ours else "there"
+        act = "free some space" if full else "look at its folder"
+        return TargetError(f"cannot copy `{path}`: {reason}", f"{act} {side}")
+
+    def _refusal(self, path: str) -> dict[str, Any]:
+        """Why a file cannot be written, as far as the program there finds out: sftp has no word for most reasons."""
+        with suppress(TargetError):
+            *_, (_, found) = self.call("refusal", "", {}, {"path": path})
+            return dict(found)
+        return {}
 
     def close(self) -> None:
         """Let go of everything; what was started there lives on."""

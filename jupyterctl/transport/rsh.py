@@ -1,19 +1,30 @@
 """A remote shell for other programs, over the way a keeper holds: `python -m jupyterctl.transport.rsh NAME WORDS…`.
 
-rsync takes it for ssh. No login is made: where there is no keeper it fails.
+rsync takes it for ssh: the command's standard error and exit status become ours. No login is made: where there is no
+keeper it fails. What the keeper sends back is pieces of output, each behind its `LENGTH`; a length of zero comes before
+the last word, a JSON document of the exit `status` (null: it has none) and of the end of standard `errors`.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import struct
 import sys
 import threading
+from typing import IO, Any
 
 import msgspec
 
 from .broker import CHUNK
 from .keepers import address
+
+LENGTH = struct.Struct(">I")
+MISSING = "the machine has no such program"
+"""Said on standard error where a shell there finds no program of the name, in whichever language it says so."""
+_NOT_FOUND = 127
+_LOST = 255
+"""As ssh ends where the connection does."""
 
 
 def main() -> None:
@@ -24,14 +35,12 @@ def main() -> None:
         profile = msgspec.json.decode(os.environ["JUPYTERCTL_PROFILE"])
         request = {"do": "stream", "profile": profile, "command": " ".join(words)}
         keeper.sendall(msgspec.json.encode(request) + b"\n")
-        said = b""
-        while not said.endswith(b"\n"):
-            said += keeper.recv(1) or sys.exit("the keeper is gone")
+        answers = keeper.makefile("rb")
+        said = answers.readline() or sys.exit("the keeper is gone")
         if b'"error"' in said:
             sys.exit(msgspec.json.decode(said)["error"]["message"])
         threading.Thread(target=_send, args=(keeper,), daemon=True).start()
-        while data := keeper.recv(CHUNK):
-            _write(data)
+        sys.exit(_receive(answers))
 
 
 def _send(keeper: socket.socket) -> None:
@@ -40,10 +49,25 @@ def _send(keeper: socket.socket) -> None:
     keeper.shutdown(socket.SHUT_WR)
 
 
-def _write(data: bytes) -> None:
+def _receive(answers: IO[bytes]) -> int:
+    """Hand the output on until it ends; the exit status."""
+    while head := answers.read(LENGTH.size):
+        (length,) = LENGTH.unpack(head)
+        if not length:
+            break
+        _write(1, answers.read(length))
+    last = answers.read()
+    ended: dict[str, Any] = msgspec.json.decode(last) if last else {"status": None, "errors": "the connection closed\n"}
+    _write(2, ended["errors"].encode())
+    if ended["status"] == _NOT_FOUND:
+        _write(2, f"{MISSING}\n".encode())
+    return _LOST if ended["status"] is None else int(ended["status"])
+
+
+def _write(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(1, view) :]
+        view = view[os.write(file, view) :]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import msgspec
 
 from .. import errors
 from ..errors import JupyterctlError, TargetError
-from ..remote import there
+from ..remote import OLDEST, there
 from .ssh.way import ClosedError
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ class NoPythonError(TargetError):
     """The machine has no Python that is new enough."""
 
 
+class IncompleteError(TargetError):
+    """The program there lacks modules of its own: somebody has removed them since it was started."""
+
+
 class There:
     """One such program."""
 
@@ -42,6 +46,7 @@ class There:
         self._lock = threading.Lock()
         self._waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {0: queue.SimpleQueue()}
         self._last = 0
+        self._leaving = False
         self.over = False
         """Whether it answers no more."""
         with suppress(ClosedError):  # it has ended already: what it said tells why
@@ -54,7 +59,8 @@ class There:
     def call(self, method: str, name: str, settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator[Any]:
         """Ask: gives every item as `("item", …)` and the result last as `("result", …)`, undecoded but for JSON.
 
-        The error that the program met is raised; ClosedError where the connection ended first.
+        The error that the program met is raised: IncompleteError where another one would do better; ClosedError where
+        the connection ended first.
         """
         answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         with self._lock:
@@ -77,6 +83,18 @@ class There:
         finally:
             with self._lock:
                 self._waiting.pop(number, None)
+            self._close_left()
+
+    def leave(self) -> None:
+        """Let it end as soon as what it has been asked is answered."""
+        self._leaving = True
+        self._close_left()
+
+    def _close_left(self) -> None:
+        with self._lock:
+            idle = not self._waiting.keys() - {0}
+        if self._leaving and idle:
+            self.close()
 
     def close(self) -> None:
         """Let the program end; what it started lives on."""
@@ -96,7 +114,7 @@ class There:
             heard += data
         if word == b"none":
             raise NoPythonError(
-                f"there is no Python {'.'.join(map(str, there.OLDEST))} or newer at the machine",
+                f"there is no Python {'.'.join(map(str, OLDEST))} or newer at the machine",
                 'install one there, or name its path in the profile: environment = "python:/path"',
             )
         if word == b"need":
@@ -137,6 +155,8 @@ def error_of(said: Mapping[str, str]) -> JupyterctlError | FileNotFoundError:
     """The error that was met elsewhere; one of a type that we do not know is the target's."""
     if said.get("type") == FileNotFoundError.__name__:
         return FileNotFoundError(said.get("message", ""))
+    if said.get("type") in {ImportError.__name__, ModuleNotFoundError.__name__}:
+        return IncompleteError(said.get("message", ""), "remove the folder .cache/jupyterctl in your home there")
     kind = getattr(errors, said.get("type", ""), None)
     made = kind if isinstance(kind, type) and issubclass(kind, JupyterctlError) else TargetError
     error = made.__new__(made)

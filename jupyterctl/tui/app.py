@@ -350,7 +350,7 @@ def all_servers(session: Session) -> list[Status]:
 
 
 def _ask_person(board: Dashboard, question: Question) -> str | None:
-    """Put a question from a thread; None where the person declines."""
+    """Put a question from a thread; None where the person declines, and no for a host key that they do not know."""
     if question.kind == "notice":
         board.call_from_thread(board.say, question.text, severity="warning", seconds=NOTICE_SECONDS)
         return ""
@@ -358,7 +358,8 @@ def _ask_person(board: Dashboard, question: Question) -> str | None:
 
     answered: SimpleQueue[str | None] = SimpleQueue()
     board.call_from_thread(board.push_screen, Answer(question), answered.put)
-    return answered.get()
+    answer = answered.get()
+    return "no" if answer is None and question.kind == "host-key" else answer
 
 
 def open_dashboard() -> None:

@@ -41,13 +41,11 @@ async def again(board: Dashboard, name: str) -> None:
 
 async def open_report(board: Dashboard, name: str) -> None:
     """Make a page of a run's notebook and open it; where there is no browser, say where it is."""
-    import webbrowser
-
-    from .serving import graphical
+    from ..core import browser
 
     board.say(f"making a page of `{name}`")
     page = await board.sessions.ask(lambda session: session.report(session.find_run(name)))
-    opened = await board.sessions.ask(lambda _: graphical() and webbrowser.open(page.as_uri()))
+    opened = await board.sessions.ask(lambda _: browser.show(page.as_uri()))
     board.say(f"open in your browser: {page}" if opened else f"no browser here; the page is {page}")
 
 

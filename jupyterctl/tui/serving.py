@@ -75,12 +75,11 @@ async def stop(board: Dashboard, name: str) -> None:
 
 async def open_it(board: Dashboard, name: str) -> None:
     """Open a server in the browser; where there is none, show its address."""
-    import webbrowser
-
+    from ..core import browser
     from .screens.dialogs import Address
 
     address = await board.sessions.ask(lambda session: session.server_url(name))
-    opened = await board.sessions.ask(lambda _: graphical() and webbrowser.open(address))
+    opened = await board.sessions.ask(lambda _: browser.show(address))
     if opened:
         board.say(f"`{name}` is open in your browser")
     else:
@@ -136,11 +135,3 @@ class _Doing:
         self.board.phases.pop(self.name, None)
         self.board.look_again.set()
         self.board.tell()
-
-
-def graphical() -> bool:
-    """Whether a browser would open in a window, and not in this terminal."""
-    import os
-    import sys
-
-    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

@@ -23,6 +23,7 @@ from jupyterctl import paths
 from jupyterctl.environments.find import half_made
 from tests.conda_channel import build_channel, make_environment, wheels
 from tests.environment_fixtures import home
+from tests.terminal import conversation
 
 __all__ = ["home"]
 COMMAND = str(Path(sys.executable).parent / "jupyterctl")
@@ -90,6 +91,10 @@ def test_from_nothing_to_an_environment_and_back(home: Path) -> None:
     assert "papermill" in run("show", "lab").stdout
 
     assert "add --yes" in run("remove", "lab", code=2).stderr
+    code, seen = conversation(["env", "remove", "lab"], {"Remove": ["n"]}, home)
+    assert code == 1
+    assert seen.rstrip().endswith("nothing was removed")
+    assert Path(record["prefix"]).exists()
     run("remove", "lab", "--yes")
     assert not Path(record["prefix"]).exists()
     assert "there is no environment `lab`" in run("show", "lab", code=2).stderr

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
 import stat
 import subprocess
 import tomllib
@@ -16,6 +14,7 @@ import pytest
 
 from jupyterctl.core.session import Session
 from tests.conftest import COMMAND, PATIENCE
+from tests.terminal import conversation
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "profiles").glob("*.toml"))
@@ -26,29 +25,6 @@ def folder(home: Path) -> Path:
     made = home / "config" / "profiles"
     made.mkdir(parents=True)
     return made
-
-
-def conversation(arguments: list[str], answers: dict[str, list[str]], cwd: Path) -> tuple[int, str]:
-    """Run the command on a terminal; each question gets the next answer for its first word, or an empty line."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, start_new_session=True
-    )
-    os.close(theirs)
-    left = {question: list(given) for question, given in answers.items()}
-    seen = ""
-    while select.select([ours], [], [], PATIENCE)[0]:
-        try:
-            seen += os.read(ours, 4096).decode()
-        except OSError:  # the other end is closed
-            break
-        question = seen.rpartition("\n")[2]
-        if question.endswith(": "):
-            given = left.get(question.split()[0].rstrip(":"), [])
-            os.write(ours, (given.pop(0) if given else "").encode() + b"\n")
-    os.close(ours)
-    assert not any(left.values()), f"never asked for {left}: {seen}"
-    return process.wait(PATIENCE), seen
 
 
 def editor(tmp_path: Path, text: str) -> dict[str, str]:
@@ -188,8 +164,10 @@ def test_on_a_terminal_replacing_is_asked_for_by_name(folder, tmp_path):
 
     code, seen = conversation(["profile", "new", "lab", "--kind", "local"], {"Replace": ["n"]}, tmp_path)
 
-    assert code == 130, seen
+    assert code == 1, seen
     assert f"Replace profile `lab`, {file}?" in seen.replace("\r\n", "")
+    assert "nothing was written" in seen
+    assert "interrupted" not in seen
     assert file.read_text() == 'kind = "local"\n'
 
 
@@ -275,6 +253,17 @@ def test_a_name_that_stands_for_nothing_lists_the_names_nearest_first(cli, folde
     assert f"there are: {nearest}" in hint
 
 
+def test_the_names_there_are_stand_by_name_after_the_nearest(cli, folder):
+    for name in ("zeta", "gpu-02", "alpha", "gpu-01"):
+        (folder / f"{name}.toml").write_text('kind = "local"')
+
+    hint = cli("status", "zeat").stderr.splitlines()[1]
+
+    names = hint.partition("there are: ")[2].split(", ")
+    assert names[0] == "zeta"
+    assert names[1:] == sorted(names[1:])
+
+
 def test_a_kind_means_its_only_profile_and_else_its_default(cli, folder):
     def meant() -> str:
         return json.loads(cli("status", "local", "--json").stdout)["servers"][0]["name"]
@@ -299,6 +288,13 @@ def test_edit_opens_the_file_and_says_whether_it_is_valid(cli, folder, tmp_path)
     bad = cli("profile", "edit", "lab", env=editor(tmp_path, 'kind = "local"\nworkdirs = "/x"\n'))
     assert bad.returncode == 2
     assert "did you mean `workdir`?" in bad.stderr
+
+    for absent in ("nonesuch", "false"):
+        none = cli("profile", "edit", "lab", env={"EDITOR": absent, "VISUAL": ""})
+        assert none.returncode == 2
+        assert none.stderr.startswith(
+            f"error: the editor `{absent}` could not edit `{file}`\nhint: set VISUAL or EDITOR"
+        )
 
     nothing = cli("profile", "edit", "nothing", env=editor(tmp_path, ""))
     assert nothing.returncode == 2

@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import COMMAND, PATIENCE, Cli, need, notebook, wait_for
 from tests.environment_fixtures import site, virtual
+from tests.terminal import conversation
 
 from .browser import execute, new_notebook, printed
 
@@ -125,6 +126,10 @@ def test_busy_kernels_are_asked_about(lab: Path, cli: Cli, tmp_path: Path) -> No
         assert refused.returncode == 2
         assert "computing" in refused.stderr
         assert "--yes" in refused.stderr.splitlines()[1]
+    for verb, done in (("stop", "stopped"), ("restart", "restarted")):
+        code, seen = conversation([verb, "lab"], {verb.capitalize(): ["n"]}, tmp_path)
+        assert code == 1
+        assert seen.rstrip().endswith(f"nothing was {done}")
     assert running(cli)["state"] == "running"
     assert cli("stop", "lab", "--yes").returncode == 0
     assert running(cli)["state"] == "stopped"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 from tests.sshd import make_key
+from tests.terminal import conversation
 
 from .box import NAME, Box
 
@@ -18,6 +20,7 @@ PHASES = [
     "machine",
     "python",
     "clock",
+    "folder",
     "environment",
     "lab",
     "tmux",
@@ -73,6 +76,14 @@ def test_a_host_key_that_has_changed(box: Box, cli) -> None:
     assert re.search(r"ssh-keygen .*-R", found["way"]["fix"])
 
 
+def test_a_host_key_that_somebody_declines(box: Box, tmp_path: Path) -> None:
+    (box.config.parent / "known_hosts").write_text("")
+    code, seen = conversation(["profile", "check", NAME], {}, tmp_path)
+    assert code == 3, seen
+    assert "was not accepted" in seen
+    assert "nobody is here" not in seen
+
+
 def test_a_login_that_is_refused(box: Box, cli) -> None:
     (box.sshd.folder / "authorized_keys").write_text("")
     found = checks(cli)
@@ -86,3 +97,35 @@ def test_an_environment_without_a_kernel(box: Box, cli, home: Path) -> None:
     assert found["environment"]["state"] == "fail"
     assert "install ipykernel" in found["environment"]["fix"]
     assert found["way"]["state"] == "ok"
+
+
+def test_a_folder_that_is_not_there_and_one_that_is_read_only(box: Box, cli) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", box.work], check=True)
+    try:
+        found = checks(cli)["folder"]
+    finally:
+        subprocess.run(["umount", "-l", box.work], check=True)
+    assert found["state"] == "warn"
+    assert str(box.work) in found["detail"]
+    assert "`workdir`" in found["fix"]
+    box.work.rmdir()
+    found = checks(cli)["folder"]
+    assert found["state"] == "fail"
+    assert f"`{box.work}` is not there" in found["detail"]
+
+
+def test_an_environment_of_a_python_that_is_too_old(box: Box, cli, home: Path) -> None:
+    old = box.home / "old/bin/python2.7"
+    old.parent.mkdir(parents=True)
+    old.write_text("#!/bin/sh\necho 'Unknown option: -I' >&2\nexit 2\n")
+    old.chmod(0o755)
+    box.profile(home, environment=f"python:{old}")
+    found = checks(cli)
+    assert found["way"]["state"] == "ok"
+    for name in ("environment", "lab"):
+        assert found[name]["state"] != "ok"
+        assert "python 2.7" in found[name]["detail"]
+        assert "Python 3.9 is the oldest" in found[name]["detail"]
+    failed = cli("start", NAME, "--no-open")
+    assert failed.returncode != 0
+    assert "Python 3.9 is the oldest" in failed.stderr

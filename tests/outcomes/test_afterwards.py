@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from .ground import Watcher, carry_out, directory, show, texts, two_lines, valid
 WAITS = (
     "import time\nfrom pathlib import Path\nprint('begun', flush=True)\nwhile not Path('go').exists(): time.sleep(.01)"
 )
+
+LEFT_OUT = r"… ([\d,]+) characters left out: they are in the notebook"
 
 
 def waiting(tmp_path: Path) -> Watcher:
@@ -54,7 +58,30 @@ def test_logs_and_following_them(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     assert follower.end() == 0
     assert [event["text"] for event in follower.events] == ["before\n", "begun\n", "after\n"]
-    assert "[cell 0] print('before')" in cli("runs", "logs", watcher.run, "--runner").stdout
+    assert "[cell 1] print('before')" in cli("runs", "logs", watcher.run, "--runner").stdout
+
+
+def test_what_the_journal_leaves_out_is_said_and_no_line_is_made_up(cli: Cli, tmp_path: Path) -> None:
+    many = (
+        "import sys\nfor i in range(20000):\n    print(f'line {i} xxx')\n"
+        "    if i % 67 == 0: print('err', i, file=sys.stderr)"
+    )
+    path = notebook(tmp_path / "nb.ipynb", many, "'x' * 5000", "print('open', end='')", "print('next')")
+    done = cli("run", path, "--log-output")
+    assert done.returncode == 0, done.stderr
+    logs = cli("runs", "logs").stdout
+    for shown in (logs.splitlines(), [line[4:] for line in done.stdout.splitlines() if line.startswith("    ")]):
+        odd = [line for line in shown if not re.fullmatch(r"line \d+ xxx|err \d+", line)]
+        said = [line for line in odd if re.fullmatch(LEFT_OUT, line)]
+        assert said[-1] == "… 906 characters left out: they are in the notebook"
+        assert [line for line in odd if line not in said] == ["x" * 4095 + "'", "open", "next"]
+        lines = [int(line.split()[1]) for line in shown if line.startswith("line ")]
+        assert lines == sorted(set(lines))
+        assert lines[-1] == 19999
+    missing = sum(int(found[1].replace(",", "")) for found in re.finditer(LEFT_OUT, logs))
+    printed = len(texts(valid(Path(show(cli, "nb-")["output"])))[0])
+    kept = sum(len(line) + 1 for line in logs.splitlines() if re.match("line|err", line))
+    assert kept + missing - 906 == printed
 
 
 def test_rerun_repeats_what_was_asked_for(cli: Cli, tmp_path: Path) -> None:
@@ -81,7 +108,21 @@ def test_compare(cli: Cli, tmp_path: Path) -> None:
     found = json.loads(done.stdout)["comparison"]
     assert found["parameters"] == {"alpha": [1, 2]}
     assert any("alpha is 2" in line for line in found["outputs"])
-    assert "alpha is 2" in cli("runs", "compare", first, second).stdout
+    text = cli("runs", "compare", first, second).stdout
+    assert "alpha is 2" in text
+    assert [cell["numbers"] for cell in found["cells"]] == [[1, 1], [2, 2], [3, 3]]
+    assert all(f"{place}  " in text for place in ("[1]", "[2]", "[3]"))
+    if any(line.startswith("+[cell") for line in found["outputs"]):  # without nbdime
+        assert "+[cell 3] alpha is 2" in found["outputs"]
+
+
+def test_compare_counts_each_runs_own_cells(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "nb.ipynb"
+    first = carry_out(cli, notebook(path, "print('same')")).run["id"]
+    second = carry_out(cli, notebook(path, "print('more')", "print('same')")).run["id"]
+    text = cli("runs", "compare", first, second).stdout
+    assert "[1]  print('more')" in text
+    assert "[1/2]  print('same')" in text
 
 
 def test_report(cli: Cli, tmp_path: Path) -> None:
@@ -89,6 +130,18 @@ def test_report(cli: Cli, tmp_path: Path) -> None:
     done = cli("runs", "report", outcome.run["id"], "-o", "page.html")
     assert done.returncode == 0, done.stderr
     assert "&lt;in &amp; out&gt; 42" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_report_is_not_opened_where_there_is_no_screen(cli: Cli, tmp_path: Path) -> None:
+    run = carry_out(cli, notebook(tmp_path / "nb.ipynb", "1")).run["id"]
+    opener = tmp_path / "bin/xdg-open"
+    opener.parent.mkdir()
+    opener.write_text("#!/bin/sh\necho not found >&2\nexit 1\n")
+    opener.chmod(0o755)
+    nowhere = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": "", "PATH": f"{opener.parent}:{os.environ['PATH']}"}
+    done = cli("runs", "report", run, "-o", "page.html", "--open", env=nowhere)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'page.html'}\n")
+    assert done.stderr == "no browser here; open the page in one elsewhere\n"
 
 
 def test_remove_forgets_all_but_what_was_asked_for(home: Path, cli: Cli, tmp_path: Path) -> None:

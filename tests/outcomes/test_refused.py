@@ -101,3 +101,21 @@ def test_an_output_that_cannot_be_written(cli: Cli, tmp_path: Path) -> None:
     path = notebook(tmp_path / "nb.ipynb", "1")
     two_lines(cli("run", path, "-o", "/proc/out.ipynb"), 2)
     assert json.loads(cli("runs", "--json").stdout) == {"runs": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["nb.ipynb", "-p", "lr=0.5"], "-p lr 0.5"),
+        (["nb.ipynb", "-p", "lr=0.5", "--detach"], "-p lr 0.5"),
+        (["nb.ipynb", "-r", "word=two words", "-o", "out.ipynb"], "-r word 'two words'"),
+        (["-p", "lr=0.5", "nb.ipynb"], "-p lr 0.5"),
+        (["nb.ipynb", "out.ipynb"], "-o out.ipynb"),
+        (["nb.ipynb", "-p", "lr"], "jupyterctl run --help"),
+        (["nb.ipynb", "--nonesuch"], "jupyterctl run --help"),
+    ],
+)
+def test_what_papermill_and_others_are_used_to(cli: Cli, tmp_path: Path, arguments: list[str], hint: str) -> None:
+    notebook(tmp_path / "nb.ipynb", "# parameters\nlr = 1.0\nword = ''")
+    assert hint in two_lines(cli("run", *arguments), 2).splitlines()[1]
+    assert none_made(cli)

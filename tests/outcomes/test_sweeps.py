@@ -66,6 +66,21 @@ def test_a_grid(cli: Cli, tmp_path: Path) -> None:
     assert {point["state"] for point in found} == {"succeeded"}
 
 
+def test_a_sweep_is_named_by_its_beginning(cli: Cli, tmp_path: Path) -> None:
+    path = notebook(tmp_path / "nb.ipynb", "# parameters\nalpha = 1")
+    assert cli("run", path, "--sweep", "alpha=1,2").returncode == 0
+    name = sweep_of(cli)
+    begins = name.removesuffix("-sweep")
+    assert [point["parameters"] for point in points(cli, begins)] == [{"alpha": 1}, {"alpha": 2}]
+    one = cli("runs", "logs", begins)
+    assert one.returncode == 2
+    assert one.stderr.startswith(f"error: `{name}` is a sweep, and this is for one run\nhint: which one: nb-")
+    wrong = cli("runs", "show", begins[:-1] + "~-sweep")
+    assert wrong.stderr.splitlines()[1] == f"hint: did you mean `{name}`?"
+    assert cli("runs", "remove", begins, "--yes").returncode == 0
+    assert json.loads(cli("runs", "--json").stdout) == {"runs": []}
+
+
 def test_no_more_at_a_time_than_asked_for(cli: Cli, tmp_path: Path) -> None:
     count = (
         "import os, time\nfrom pathlib import Path\nmine = Path(f'live-{alpha}')\nmine.touch()\n"

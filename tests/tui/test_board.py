@@ -252,7 +252,7 @@ async def test_a_question_is_declined():
         assert await asking is None
 
 
-@pytest.mark.parametrize(("button", "answer"), [("#yes", "yes"), ("#no", None)])
+@pytest.mark.parametrize(("button", "answer"), [("#yes", "yes"), ("#no", "no")])
 async def test_a_host_key_is_accepted_by_a_button(button, answer):
     async with opened() as pilot:
         asking = await asked(pilot, kind="host-key", text="SHA256:x", secret=False)

@@ -15,7 +15,7 @@ from jupyterctl.tui.widgets.logview import LogView
 from jupyterctl.tui.widgets.runview import RunView
 from jupyterctl.tui.widgets.table import Table
 from tests.conftest import notebook, wait_for
-from tests.tui.ground import opened, screen, shown, told, typed, until
+from tests.tui.ground import SIZES, opened, screen, shown, told, typed, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -233,6 +233,24 @@ async def test_sort_and_filter(here):
         assert table.has_focus
         await pilot.press("slash", "escape")
         await until(pilot, lambda: len(table.keys) == 2)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_it_is_sorted_by_columns_that_are_shown_alone(here, size):
+    run(here / "a", "1")
+    async with opened(size=size) as pilot:
+        await pilot.press("2")
+        table = pilot.app.screen.query_one("#table", Table)
+        await until(pilot, lambda: table.keys and table.titles_shown)
+        by = []
+        while True:
+            await pilot.press("S")
+            if not table.titles:
+                break
+            by += table.titles
+            await shown(pilot, f"{by[-1]} ▾")
+        assert by
+        assert by == [name for name in by if name in table.titles_shown]
 
 
 async def test_a_filter_that_was_kept_is_told_and_ended_by_escape(here):

@@ -19,8 +19,9 @@ import pytest
 
 from jupyterctl.errors import NotFoundError, TargetError, UnreachableError
 from jupyterctl.remote import there
+from jupyterctl.transport.carrier import Carrier
 from jupyterctl.transport.ssh.way import ClosedError, Way
-from jupyterctl.transport.there import NoPythonError, There
+from jupyterctl.transport.there import IncompleteError, NoPythonError, There
 from tests.conftest import need, wait_for
 
 SETTINGS = {"environment": f"venv:{sys.prefix}"}
@@ -306,3 +307,55 @@ def test_what_prints_there_does_not_disturb(machine: Machine) -> None:
     program = machine.there()
     assert list(program.call("check", "lab", SETTINGS, {}))
     assert result(program, "facts")
+
+
+def asked(carrier: Carrier, method: str, **arguments: Any) -> Any:
+    """What the program answers that a carrier keeps."""
+    *_, (word, value) = carrier.call(method, "lab", SETTINGS, arguments)
+    assert word == "result"
+    return value
+
+
+def test_a_program_whose_files_are_removed_is_sent_again(machine: Machine) -> None:
+    carrier = Carrier(cast(Way, machine), (sys.executable,))
+    assert asked(carrier, "facts")
+    waiting = {"handle": {"directory": str(machine.home), "host": os.uname().nodename}, "offset": 0, "wait": 600.0}
+    with ThreadPoolExecutor(1) as pool:
+        before = pool.submit(asked, carrier, "journal", **waiting)
+        wait_for(lambda: len(carrier.there()._waiting) == 2)
+        (kept,) = machine.kept()
+        shutil.rmtree(kept)
+        assert asked(carrier, "shell", server=None)
+        assert kept.is_dir()
+        assert len(machine.streams) == 2
+        assert not before.done()
+        (machine.home / "events.jsonl").write_bytes(b"{}\n")
+        assert before.result(60) == ["e30K", True]
+    assert machine.streams[0].wait(60) is not None, "it ends once it has answered"
+    assert asked(carrier, "facts")
+    assert len(machine.streams) == 2
+
+
+def test_a_program_that_lacks_a_module_is_made_whole(machine: Machine) -> None:
+    carrier = Carrier(cast(Way, machine), (sys.executable,))
+    assert asked(carrier, "facts")
+    (kept,) = machine.kept()
+    for lost in ("jupyterctl/transport/lab_shell.py", "jupyterctl/remote/lab.py"):
+        (kept / lost).unlink()
+    assert asked(carrier, "shell", server=None)
+    assert (kept / "jupyterctl/remote/lab.py").is_file()
+    assert machine.kept() == [kept]
+    assert list(kept.parent.iterdir()) == [kept]
+    assert asked(carrier, "facts")
+    assert len(machine.streams) == 2
+
+
+def test_a_module_that_is_nowhere_is_asked_for_twice_and_no_more(machine: Machine) -> None:
+    carrier = Carrier(cast(Way, machine), (sys.executable,))
+    assert asked(carrier, "facts")
+    (kept,) = machine.kept()
+    (kept / "jupyterctl/transport/lab_shell.py").write_text("import no_such_module")
+    with pytest.raises(IncompleteError, match="no_such_module") as caught:
+        asked(carrier, "shell", server=None)
+    assert ".cache/jupyterctl" in caught.value.hint
+    assert len(machine.streams) == 2

@@ -10,13 +10,14 @@ from typing import Any, Dict
 
 from .journal import Journal
 from .kernel import Kernel
-from .outputs import cut, join_streams, summary
+from .outputs import join_streams, summary
 from .saving import Saver
+from .streams import Streams
 from .task import Task
 
 ALIVE_EVERY = 10.0
 PULSE = 0.1
-"""Seconds between looks at the clock, and the longest that stream text waits before it is journalled."""
+"""Seconds between looks at the clock, and the longest that whole lines wait before they are journalled."""
 TRACEBACK_LIMIT = 32768
 EARLY_EXITS = ("", "0", "None", "False")
 """What SystemExit carries where the exit code is 0."""
@@ -47,10 +48,11 @@ class Execution:
         self._began = began
         self._kill_at: float | None = None
         self._cell: int | None = None
+        self._number = 0
+        """Cells begun so far; people count those that are executed, from 1."""
         self._stopped_in: int | None = None
         self._cell_began = 0.0
-        self._stream: tuple[int, str, list[str]] | None = None
-        self._stream_lock = threading.Lock()
+        self._streams = Streams(journal)
         self._over = threading.Event()
 
     # -- being stopped -------------------------------------------------------------------------------------------
@@ -77,7 +79,7 @@ class Execution:
     def _tick_until_over(self) -> None:
         next_alive = time.monotonic() + ALIVE_EVERY
         while not self._over.wait(PULSE):
-            self.flush_stream()
+            self._streams.write(all_of_it=False)
             self._enforce_limits(time.monotonic())
             if time.monotonic() >= next_alive:
                 next_alive += ALIVE_EVERY
@@ -123,14 +125,15 @@ class Execution:
         if executes(cell):
             line = next(line.strip() for line in cell.source.splitlines() if line.strip())
             self.journal.write("cell", index=index, source=line[:200])
-            self.journal.note(f"[cell {index}] {line[:100]}")
+            self._number += 1
+            self.journal.note(f"[cell {self._number}] {line[:100]}")
             self._cell_began = time.monotonic()
             self._cell = index
 
     def cell_output(self, index: int, output: Any) -> None:
         """An output came: stream text is gathered for a moment, anything else is journalled at once."""
         if output.output_type == "stream":
-            self._gather(index, output.name, output.text)
+            self._streams.gather(index, output.name, output.text)
         else:
             self.flush_stream()
             self.journal.write("output", index=index, **summary(output))
@@ -161,23 +164,9 @@ class Execution:
         name, value = self.kernel.death() if self.kernel is not None else ("KernelDied", "")
         self.failure = {"status": "kernel-died", "name": name, "value": value, "cell": index, "traceback": []}
 
-    def _gather(self, index: int, name: str, text: str) -> None:
-        with self._stream_lock:
-            if self._stream and self._stream[:2] != (index, name):
-                self._write_stream()
-            self._stream = self._stream or (index, name, [])
-            self._stream[2].append(text)
-
     def flush_stream(self) -> None:
-        """Journal the stream text that was gathered."""
-        with self._stream_lock:
-            self._write_stream()
-
-    def _write_stream(self) -> None:
-        if self._stream:
-            index, name, parts = self._stream
-            self._stream = None
-            self.journal.write("output", index=index, kind="stream", name=name, **cut("".join(parts)))
+        """Journal all stream text that was gathered."""
+        self._streams.write(all_of_it=True)
 
     # -- the outcome ---------------------------------------------------------------------------------------------
 

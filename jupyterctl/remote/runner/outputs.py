@@ -11,10 +11,29 @@ TEXT_LIMIT = 4096
 
 
 def cut(text: str) -> dict[str, Any]:
-    """The end of a text, with the number of characters left out before it."""
-    if len(text) <= TEXT_LIMIT:
+    """The end of a text, from the beginning of a line on, with the number of characters left out before it.
+
+    Of a last line that is too long by itself, its end.
+    """
+    begin = len(text) - TEXT_LIMIT
+    if begin <= 0:
         return {"text": text}
-    return {"text": text[-TEXT_LIMIT:], "cut": len(text) - TEXT_LIMIT}
+    if text[begin - 1] != "\n":
+        whole = text.find("\n", begin) + 1
+        begin = whole if 0 < whole < len(text) else begin
+    return {"text": text[begin:], "cut": begin}
+
+
+def pieces(text: str, *, line_open: bool) -> list[dict[str, Any]]:
+    r"""What the journal has of text that follows other text of its stream; a line that is open is finished first.
+
+    >>> [sorted(piece.items()) for piece in pieces("ne 1\n" + "line 2\n" * 1000, line_open=True)][0]
+    [('text', 'ne 1\n')]
+    """
+    end = text.find("\n") + 1 if line_open else 0
+    if len(text) <= TEXT_LIMIT or not 0 < end <= TEXT_LIMIT:
+        return [cut(text)]
+    return [{"text": text[:end]}, cut(text[end:])]
 
 
 def summary(output: Any) -> dict[str, Any]:

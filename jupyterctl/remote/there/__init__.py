@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-OLDEST = (3, 9)
+from .. import OLDEST
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
@@ -38,6 +38,8 @@ _MODULES = (
     "targets/local.py",
 )
 _TOO_OLD = 97
+_UNKNOWN_OPTION = 2
+"""What a Python 2 ends with, which has no `-I`; nothing of ours does."""
 _PYTHONS = (
     "python3",
     "/usr/bin/python3",
@@ -72,17 +74,23 @@ def name() -> str:
     return f"there-{digest.hexdigest()[:16]}"
 
 
+@cache
+def _count() -> int:
+    return sum(1 for _ in _sources())
+
+
 def command(mark: str, pythons: Sequence[str] = ()) -> tuple[str, bytes]:
     """A command line for any login shell, and what it reads first; `pythons` are tried before the usual ones.
 
     `MARK none` is what it says where no Python will do.
     """
-    code = (_HERE / "bootstrap.py").read_bytes() + f"\nstart({mark!r}, {name()!r})\n".encode()
+    code = (_HERE / "bootstrap.py").read_bytes() + f"\nstart({mark!r}, {name()!r}, {_count()})\n".encode()
     check = f"import sys; sys.version_info >= {OLDEST} or sys.exit({_TOO_OLD})"
     load = f"{check}; exec(sys.stdin.buffer.read({len(code)}))"
     tried = " ".join([*map(shlex.quote, pythons), *_PYTHONS])
+    others = f"{_UNKNOWN_OPTION}|126|127|{_TOO_OLD}"
     script = (
-        f'become() {{ "$1" -I -S -c "{load}" 2>&3; case $? in 126|127|{_TOO_OLD}) ;; *) exit;; esac; }}; '
+        f'become() {{ "$1" -I -S -c "{load}" 2>&3; case $? in {others}) ;; *) exit;; esac; }}; '
         f'exec 3>&2 2>/dev/null; for python in {tried}; do become "$python"; done; become {_LOGIN}; '
         f"echo; echo {mark} none"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 import tempfile
 import zipfile
@@ -17,9 +18,9 @@ from pathlib import Path
 OTHERS_MAY_WRITE = 0o022
 
 
-def start(mark: str, name: str) -> None:
-    """Have the program of that name, and execute it."""
-    folder = next((one for one in _folders(name) if one.is_dir() and _mine(one.parent)), None)
+def start(mark: str, name: str, count: int) -> None:
+    """Have the program of that name, of so many files, and execute it."""
+    folder = next((one for one in _folders(name) if _whole(one, count) and _mine(one.parent)), None)
     sys.stdout.write(f"\n{mark} {'need' if folder is None else 'have'}\n")
     sys.stdout.flush()
     if folder is None:
@@ -35,6 +36,11 @@ def _folders(name: str) -> Iterator[Path]:
     yield Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "jupyterctl" / name
     for folder in (tempfile.gettempdir(), "/dev/shm"):  # noqa: S108 - in a folder that is ours alone
         yield Path(folder) / f"jupyterctl-{os.getuid()}" / name
+
+
+def _whole(folder: Path, count: int) -> bool:
+    """Whether nobody who tidies up has taken any of its files."""
+    return folder.is_dir() and sum(1 for _ in folder.rglob("*.py")) >= count
 
 
 def _mine(folder: Path) -> bool:
@@ -65,5 +71,11 @@ def _settle(partial: Path, folder: Path) -> None:
     try:
         partial.rename(folder)
     except OSError:
-        if not folder.is_dir():  # else somebody else was faster
+        if not folder.is_dir():
             raise
+        # somebody else was faster, or it is not whole; either way each file may take the place of its like
+        for file in [one for one in partial.rglob("*") if one.is_file()]:
+            goal = folder / file.relative_to(partial)
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(goal)
+        shutil.rmtree(partial, ignore_errors=True)

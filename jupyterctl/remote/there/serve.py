@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ MADE = {"lab": (), "runner": ("ipykernel", "papermill")}
 """The environments that can be made here, and what is in them; nothing said: all that a lab and runs want."""
 OFFERED = "`jupyterctl run` offers to make one; --yes has it made"
 BLOCK = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT)
 POLL_SECONDS = 0.02
 
 
@@ -223,7 +225,8 @@ def digest(_: Machine, handle: dict[str, str], name: str) -> dict[str, Any]:
 def look(machine: Machine, path: str) -> dict[str, Any]:
     """What a path leads to: absolute path, `file`, `folder` or an empty kind, and a folder's files below it.
 
-    A relative path starts at the profile's folder. A file is `[path, bytes, seconds since 1970]`.
+    Also whether it is the person's home, or a folder above it. A relative path starts at the profile's folder. A file
+    is `[path, bytes, seconds since 1970]`.
     """
     found = machine.near / Path(path).expanduser()
     kind = "folder" if found.is_dir() else "file" if found.exists() else ""
@@ -234,7 +237,22 @@ def look(machine: Machine, path: str) -> dict[str, Any]:
             if file.is_file():
                 status = file.stat()
                 files.append([file.relative_to(found).as_posix(), status.st_size, status.st_mtime])
-    return {"path": str(found), "kind": kind, "files": files}
+    real, home = found.resolve(), Path.home().resolve()
+    return {"path": str(found), "kind": kind, "files": files, "home": real == home or real in home.parents}
+
+
+def refusal(_: Machine, path: str) -> dict[str, Any]:
+    """Why no file can be written at a path, found out by writing one beside it; no reason where one can."""
+    file = Path.home() / path
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=file.parent) as tried:
+            tried.write(bytes(BLOCK))
+    except OSError as error:
+        return {"reason": (error.strerror or str(error)).lower(), "full": error.errno in FULL}
+    return {"reason": "", "full": False}
 
 
 def arrange(_: Machine, folders: list[str], times: dict[str, float], remove: list[str]) -> None:
@@ -268,7 +286,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
         facts, check, start, servers, find, adoptable, address, stop, log, shell, plan, directory, submit, journal,
-        digest, look, arrange, cancel, discard,
+        digest, look, refusal, arrange, cancel, discard,
     )
 }  # fmt: skip
 
@@ -299,6 +317,7 @@ class Answers:
         """Do what is asked, and say how it went."""
         number = request["id"]
         try:
+            _still_here()
             machine = Machine(
                 Profile(name=request["name"], kind="", settings=msgspec.convert(request["settings"], Settings))
             )
@@ -320,10 +339,16 @@ class Answers:
             self.send(id=number, error=_said(error, f"{type(error).__name__}: {error}", ""))
 
 
+def _still_here() -> None:
+    """ModuleNotFoundError where our own files are gone: nothing is begun that would need one in its middle."""
+    if not Path(__file__).exists():
+        raise ModuleNotFoundError("the program's own files have been removed")
+
+
 def _system(error: OSError, name: str) -> tuple[str, str]:
     """What the system would not do, and what a person can."""
     where = f": `{error.filename}`" if error.filename else ""
-    verb = "free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "look at it"
+    verb = "free some space" if error.errno in FULL else "look at it"
     return f"{(error.strerror or str(error)).lower()} on this machine{where}", f"{verb} there: jupyterctl shell {name}"
 
 

@@ -158,7 +158,7 @@ class Filing(ABC):
 
     def shell_stream(self) -> list[str]:
         """None that rsync could speak through: images rarely have it, and files go one by one then."""
-        return ["false"]
+        return []
 
     def make_environment(self, name: str, report: Callable[[Step], object]) -> None:  # noqa: ARG002 - nothing is made
         """An image has JupyterLab, or has it not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -25,6 +26,9 @@ class End(Protocol):
 
     def recv(self, size: int, /) -> bytes:
         """Up to so many bytes as soon as there are any; empty at the end."""
+
+    def fileno(self) -> int:
+        """What tells whether there is anything to receive."""
 
     def shutdown(self, how: int, /) -> None:
         """End one direction, or both."""
@@ -165,6 +169,12 @@ class Session:
             return self._out.recv(size)
         except OSError:
             return b""
+
+    def recv_ready(self) -> bool:
+        """Whether there is anything to receive: paramiko asks after its first hundred writes that nobody answered."""
+        waiting = select.poll()
+        waiting.register(self._out.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     def get_name(self) -> str:
         """For paramiko's log."""

@@ -83,6 +83,10 @@ class Pty:
         """The far side, for somebody else."""
         return os.fdopen(os.dup(self._far), "rb", buffering=0)
 
+    def fileno(self) -> int:
+        """Our end."""
+        return self._near
+
     def resize(self, columns: int, rows: int) -> None:
         """Have another size."""
         with suppress(OSError):

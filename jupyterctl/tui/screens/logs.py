@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 from textual.worker import Worker
 
-from ...core.progress import printed
+from ...core.progress import Printed
 from ...errors import JupyterctlError
 from .. import actions
 from ..widgets.filterline import FilterLine
@@ -195,8 +195,9 @@ class Logs(Mode):
 
 
 def _run_log(session: Session, name: str) -> Iterator[str]:
+    printed = Printed()
     for _, event in session.follow(session.find_run(name)):
-        yield printed(event) if event is not None and event["event"] == "output" else ""
+        yield printed.take(event) if event is not None and event["event"] == "output" else ""
 
 
 def _server_log(session: Session, name: str) -> Iterator[str]:
@@ -210,7 +211,7 @@ def _server_log(session: Session, name: str) -> Iterator[str]:
 def _save(session: Session, kind: str, name: str) -> Path:
     if kind == "run":
         outputs = (event for event in session.events(session.run(name)) if event["event"] == "output")
-        text = "".join(map(printed, outputs))
+        text = "".join(map(Printed().take, outputs))
     else:
         text = session.server_log(name, 10**9)
     file = session.cwd / f"{name}.log"

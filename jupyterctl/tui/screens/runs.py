@@ -36,6 +36,8 @@ SORTS: dict[str, Callable[[Outline], Any]] = {
     "NOTEBOOK": attrgetter("notebook"),
 }
 """Column to what it is sorted by; without one the newest is first."""
+WELL = {RunState.SUCCEEDED, RunState.CANCELLED}
+"""Ends that nobody need look into."""
 BAR = 6
 
 
@@ -111,7 +113,7 @@ class Runs(Listing):
             self.board.wanted_run = ""
         known = list((self.board.runs or {}).values())
         live = sum(not run.state.ended for run in known)
-        failed = sum(run.state is RunState.FAILED for run in known)
+        failed = sum(run.state.ended and run.state not in WELL for run in known)
         all_ = "1 run" if len(known) == 1 else f"{len(known)} runs"
         self.count(f"{live} live   {failed} failed   {all_}" if known else "")
         self.moved()
@@ -173,9 +175,11 @@ class Runs(Listing):
         self.query_one(RunView).go_to_failure()
 
     def do_sort(self) -> None:
-        """By the next column, at last by age again."""
-        order = ["", *SORTS]
-        self.sort = order[(order.index(self.sort) + 1) % len(order)]
+        """By the next column that is shown, at last by age again."""
+        names = list(SORTS)
+        shown = self.rows.titles_shown
+        later = names[names.index(self.sort) + 1 :] if self.sort else names
+        self.sort = next((name for name in later if name in shown), "")
         self.rows.titles = {self.sort: " ▾"} if self.sort else {}
         self.fill()
         self.moved()

@@ -17,8 +17,8 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from ...core import words
-from ...core.plain import printable, tame
-from ...core.progress import past, pictures
+from ...core.plain import tame
+from ...core.progress import Printed, past
 from ...model import Event, Outline, Run
 from ...paths import tilde
 from ..glyphs import CELLS, Cell, bar, run
@@ -269,11 +269,13 @@ class RunView(Vertical, can_focus=False):
             source = Text(self.board.glyphs.draw(tame(known.source, colour=False)) + "\n", "dim")
             width, blocks = self.size.width - 2, not self.board.glyphs.ascii_only
             return Group(source, preview(known.outputs, width, blocks=blocks))
-        text = Text()
+        text, printed = Text(), Printed()
         for event in cell.outputs:
-            text.append_text(Text.from_ansi(tame(str(event.get("text", "")), colour=True)))
-            if event.get("kind") != "stream":
-                text.append("\n")
-            if named := pictures(event):
-                text.append(f"[{printable(named)}]\n", "cyan")
+            for part, about in printed.parts(event):
+                text.append_text(Text(tame(part, colour=False), "cyan") if about else _coloured(part))
         return text
+
+
+def _coloured(text: str) -> Text:
+    """Text of a cell in the colours that it asks for."""
+    return Text.from_ansi(tame(text, colour=True))

@@ -122,6 +122,11 @@ class Table(ScrollView, can_focus=True):
         """What is under the cursor, None where there is no row."""
         return None if self.key is None else self.items[self.key]
 
+    @property
+    def titles_shown(self) -> list[str]:
+        """The titles of the columns for which there is room."""
+        return [column.title for column, width in zip(self.columns, self._widths, strict=False) if width]
+
     def show(self, items: Mapping[str, Any], keys: Sequence[str], message: Cell = NOTHING) -> None:
         """Show these keys' items, in this order, or the message where there are none.
 
