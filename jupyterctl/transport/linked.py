@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from ..model import Dial, Link, Phase, Profile
-from .broker import Broker
+from .broker import Broker, GoneError
 from .ssh.way import ClosedError, Destination, Line
 
 
@@ -111,8 +111,11 @@ class Linked:
         self.broker = Broker(profile)
 
     def link(self, port: int, dial: Dial | None) -> Link:
-        """Have the keeper hold the link."""
-        *_, (_, link) = self.broker.request("link", port=port, dial=dial)
+        """Have the keeper hold the link; one that was just about to end gives way to another."""
+        try:
+            *_, (_, link) = self.broker.request("link", port=port, dial=dial)
+        except GoneError:
+            *_, (_, link) = self.broker.request("link", port=port, dial=dial)
         return msgspec.convert(link, Link)
 
     def reach(self) -> Iterator[Phase]:

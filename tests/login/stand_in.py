@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
@@ -67,8 +68,13 @@ class Rules(paramiko.ServerInterface):
         else:
             channel.sendall(b"here\n")
             channel.send_exit_status(0)
-            threading.Timer(0.1, channel.close).start()
+            threading.Timer(0.1, _close, (channel,)).start()
         return True
+
+
+def _close(channel: paramiko.Channel) -> None:
+    with suppress(EOFError, OSError):  # who has asked may be gone
+        channel.close()
 
 
 class StandIn:
