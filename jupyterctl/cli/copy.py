@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from ..core.plain import printable
+from ..core.plain import named, printable
 from ..core.session import Session
 from . import ask, diagnostics, output
 from .complete import complete_target
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ..core.copying import Mirroring
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-_NAMED = 5
-"""Files that are named in a question."""
 _LOOKING = "looking at what is there already"
 """Shown until the first byte goes over: a large file that was begun is read at both ends before it goes on."""
 _MIRRORING = "comparing, and copying what differs"
@@ -86,9 +84,8 @@ def _ask_about(trial: Mirroring, target: str, *, back: bool) -> None:
     """Name what would be removed, and from which folder, before it is."""
     removed, folder = trial.removed, trial.into if back else trial.into.removeprefix(f"{target}:")
     if removed:
-        shown = ", ".join(f"`{printable(name)}`" for name in removed[:_NAMED])
-        more = f" and {len(removed) - _NAMED} more" if len(removed) > _NAMED else ""
-        question = f"In `{printable(folder)}`, remove {shown}{more} {'here' if back else f'at `{target}`'}?"
+        where = "here" if back else f"at `{target}`"
+        question = f"In `{printable(folder)}`, remove {named(removed)} {where}?"
         ask.confirm(question, yes=False, declined="nothing was copied or removed")
 
 

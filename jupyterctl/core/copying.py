@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ..errors import NotFoundError, TargetError, UsageError
 from . import links
+from .plain import named
 
 if TYPE_CHECKING:
     from ..model import Listing
@@ -23,9 +24,6 @@ CLOCK_SECONDS = 2.0
 """By how much the times of one file may differ on two file systems."""
 IGNORED = (".git/", ".ipynb_checkpoints/", "__pycache__/")
 """What is never mirrored, beside what `.gitignore` says."""
-
-_NAMED = 5
-"""Files that an error names."""
 
 Progress = Callable[[str, int, int], object]
 """Hears of a file how many bytes of how many are over."""
@@ -237,9 +235,7 @@ _CUT = 12
 def _refuse(left: Sequence[str], among: int, into: str, said: str) -> None:
     """Fail where files are not there as they should be; attributes alone that could not be set are no failure."""
     if left:
-        shown = ", ".join(f"`{name}`" for name in left[:_NAMED])
-        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-        raise TargetError(f"{len(left)} of {among} files did not get to `{into}`: {shown}{more}", f"rsync said: {said}")
+        raise TargetError(f"{len(left)} of {among} files did not get to `{into}`: {named(left)}", f"rsync said: {said}")
 
 
 def _states(there: Listing) -> dict[str, tuple[int, float]]:

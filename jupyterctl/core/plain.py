@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;]*m|\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)", re.DOTALL)
 
@@ -24,3 +25,13 @@ def tame(value: str, *, colour: bool) -> str:
 def printable(text: str) -> str:
     """The text on one line, without control characters."""
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def named(names: Sequence[str], most: int = 5) -> str:
+    """Files in a sentence, the first of them by name.
+
+    >>> named(["a", "b"]), named(["a", "b", "c"], most=1)
+    ('`a`, `b`', '`a` and 2 more')
+    """
+    shown = ", ".join(f"`{printable(name)}`" for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

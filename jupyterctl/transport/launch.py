@@ -110,8 +110,8 @@ def _ended(directory: Path) -> bool:
     """Whether the script has begun and is gone."""
     try:
         os.kill(int((directory / PID).read_text(encoding="ascii")), 0)
-    except ProcessLookupError:
-        return True
+    except (ProcessLookupError, PermissionError):
+        return True  # its pid is nobody's, or somebody else's by now
     except (FileNotFoundError, ValueError):
         return False  # it has not begun, or is just writing its pid
     return False

@@ -309,6 +309,13 @@ def test_what_prints_there_does_not_disturb(machine: Machine) -> None:
     assert result(program, "facts")
 
 
+def connected(machine: Machine) -> Carrier:
+    """One whose program there has answered."""
+    carrier = Carrier(cast(Way, machine), (sys.executable,))
+    assert asked(carrier, "facts")
+    return carrier
+
+
 def asked(carrier: Carrier, method: str, **arguments: Any) -> Any:
     """What the program answers that a carrier keeps."""
     *_, (word, value) = carrier.call(method, "lab", SETTINGS, arguments)
@@ -317,8 +324,7 @@ def asked(carrier: Carrier, method: str, **arguments: Any) -> Any:
 
 
 def test_a_program_whose_files_are_removed_is_sent_again(machine: Machine) -> None:
-    carrier = Carrier(cast(Way, machine), (sys.executable,))
-    assert asked(carrier, "facts")
+    carrier = connected(machine)
     waiting = {"handle": {"directory": str(machine.home), "host": os.uname().nodename}, "offset": 0, "wait": 600.0}
     with ThreadPoolExecutor(1) as pool:
         before = pool.submit(asked, carrier, "journal", **waiting)
@@ -337,8 +343,7 @@ def test_a_program_whose_files_are_removed_is_sent_again(machine: Machine) -> No
 
 
 def test_a_program_that_lacks_a_module_is_made_whole(machine: Machine) -> None:
-    carrier = Carrier(cast(Way, machine), (sys.executable,))
-    assert asked(carrier, "facts")
+    carrier = connected(machine)
     (kept,) = machine.kept()
     for lost in ("jupyterctl/transport/lab_shell.py", "jupyterctl/remote/lab.py"):
         (kept / lost).unlink()
@@ -351,8 +356,7 @@ def test_a_program_that_lacks_a_module_is_made_whole(machine: Machine) -> None:
 
 
 def test_a_module_that_is_nowhere_is_asked_for_twice_and_no_more(machine: Machine) -> None:
-    carrier = Carrier(cast(Way, machine), (sys.executable,))
-    assert asked(carrier, "facts")
+    carrier = connected(machine)
     (kept,) = machine.kept()
     (kept / "jupyterctl/transport/lab_shell.py").write_text("import no_such_module")
     with pytest.raises(IncompleteError, match="no_such_module") as caught:
